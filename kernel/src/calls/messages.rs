@@ -1,0 +1,279 @@
+//! Sending and waiting: the calls that must be fast, and so no jobs.
+
+use crate::arch::machine::cpu;
+use crate::arch::machine::entry::Answer;
+use crate::arch::machine::user_memory::UserRange;
+use crate::calls::{attempt, target_space};
+use crate::capabilities::{self, Capability};
+use crate::cores;
+use crate::jobs::{self, Job, Step};
+use crate::mailbox::{self, Envelope, Mailbox};
+use crate::names;
+use crate::thread::{State, Thread};
+use fos_abi::capability::{Handle, Kind, Rights};
+use fos_abi::key::KeyRights;
+use fos_abi::limits::WAIT_MAX;
+use fos_abi::mailbox::{MESSAGE_MAX, MessageKind};
+use fos_abi::{Error, Key};
+
+/// `null`
+pub extern "C" fn null(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> Answer {
+    Answer::ok(0)
+}
+
+/// A message as the caller describes it.
+#[derive(Clone, Copy)]
+struct Message {
+    mailbox: u64,
+    secret: [u64; 2],
+    entry: u64,
+    pointer: u64,
+    length: usize,
+}
+
+impl Message {
+    /// Sends it, with whatever is attached.
+    #[inline(always)]
+    fn send(&self, attach: Option<u64>) -> Result<u64, Error> {
+        if self.length > MESSAGE_MAX {
+            return Err(Error::TooLong);
+        }
+        let from = UserRange::or_empty(self.pointer, self.length)?;
+        let mailbox = mailbox::find(self.mailbox)?;
+        let (rights, badge) = mailbox.keys().check(self.entry, self.secret)?;
+        if !rights.contains(KeyRights::SEND) {
+            return Err(Error::NoRights);
+        }
+        let here = cores::this();
+        let thread = Thread::current();
+        let envelope = Envelope { sender: thread.space.identity, badge, kind: MessageKind::Data };
+        let ticket = match attach {
+            None => mailbox.send(here, from, self.length, envelope, None)?,
+            Some(handle) => self.send_attached(mailbox, rights, from, envelope, handle)?,
+        };
+        Ok(u64::from(ticket))
+    }
+
+    /// Sends with a capability, which leaves the caller's table: only its home core can do that at once.
+    #[inline(never)]
+    fn send_attached(
+        &self,
+        mailbox: &Mailbox,
+        rights: KeyRights,
+        from: UserRange,
+        envelope: Envelope,
+        handle: u64,
+    ) -> Result<u32, Error> {
+        let here = cores::this();
+        let space = Thread::current().space;
+        if !rights.contains(KeyRights::ATTACH) {
+            return Err(Error::NoRights);
+        }
+        if space.home() != here.number {
+            return Err(Error::WrongCore);
+        }
+        let (slot, capability): (_, Capability) = capabilities::find(space, handle)?;
+        capabilities::check_movable(slot, &capability)?;
+        let ticket = mailbox.send(here, from, self.length, envelope, Some(&capability))?;
+        space.free_slot(space.index_of(slot));
+        Ok(ticket)
+    }
+}
+
+/// `send`
+pub extern "C" fn send(mailbox: u64, low: u64, high: u64, pointer: u64, packed: u64, attach: u64) -> Answer {
+    if packed >> 32 != 0 {
+        return Answer::error(Error::BadArgument);
+    }
+    let message = Message {
+        mailbox,
+        secret: [low, high],
+        entry: packed >> 16,
+        pointer,
+        length: packed as usize & 0xffff,
+    };
+    let attach = (attach != u64::from(Handle::NONE.0)).then_some(attach);
+    message.send(attach).into()
+}
+
+/// `send_wait`
+pub extern "C" fn send_wait(
+    mailbox: u64,
+    low: u64,
+    high: u64,
+    pointer: u64,
+    packed: u64,
+    list: u64,
+) -> Answer {
+    let mailboxes = match WaitSet::read(list, packed >> 32) {
+        Ok(mailboxes) => mailboxes,
+        Err(error) => return Answer::error(error),
+    };
+    let message = Message {
+        mailbox,
+        secret: [low, high],
+        entry: packed >> 16 & 0xffff,
+        pointer,
+        length: packed as usize & 0xffff,
+    };
+    match message.send(None) {
+        Ok(_) => mailboxes.wait(),
+        Err(error) => Answer::error(error),
+    }
+}
+
+/// `wait`
+pub extern "C" fn wait(list: u64, count: u64, _: u64, _: u64, _: u64, _: u64) -> Answer {
+    match WaitSet::read(list, count) {
+        Ok(mailboxes) => mailboxes.wait(),
+        Err(error) => Answer::error(error),
+    }
+}
+
+/// The mailboxes a thread is about to wait for, found and put into the thread, and until when.
+struct WaitSet {
+    thread: &'static Thread,
+    count: usize,
+    deadline: u64,
+}
+
+impl WaitSet {
+    /// Reads a wait list.
+    #[inline(always)]
+    fn read(list: u64, count: u64) -> Result<WaitSet, Error> {
+        let count = count as usize;
+        if count == 0 || count > WAIT_MAX {
+            return Err(Error::BadArgument);
+        }
+        if !list.is_multiple_of(8) {
+            return Err(Error::BadAddress);
+        }
+        let mut words = core::mem::MaybeUninit::<[u64; 1 + WAIT_MAX / 2]>::uninit();
+        let range = UserRange::new(list, 8 + 4 * count)?;
+        // SAFETY: the array is at least 8 + 4 * WAIT_MAX bytes long.
+        unsafe { range.read(words.as_mut_ptr().cast())? };
+        let words = words.as_ptr().cast::<u64>();
+        let thread = Thread::current();
+        for index in 0..count {
+            // SAFETY: 8 + 4 * count bytes were read.
+            let handle = unsafe { words.add(1).cast::<u32>().add(index).read() };
+            thread.waiting[index].set(own_mailbox(thread, handle)?);
+        }
+        // SAFETY: as above.
+        Ok(WaitSet { thread, count, deadline: unsafe { words.read() } })
+    }
+
+    /// Sleeps, unless something is there already.
+    #[inline(always)]
+    fn wait(&self) -> Answer {
+        let mask = self.mask();
+        if mask != 0 {
+            return Answer::ok(mask);
+        }
+        if self.deadline != u64::MAX && cpu::time_stamp() >= self.deadline {
+            return Answer::error(Error::TimedOut);
+        }
+        let here = cores::this();
+        let thread = self.thread;
+        thread.waiting_count.set(self.count);
+        if !self.mailboxes().all(|mailbox| mailbox.start_waiting(thread)) {
+            thread.forget_waits();
+            return Answer::error(Error::BadArgument);
+        }
+        let mask = self.mask();
+        if mask != 0 {
+            thread.forget_waits();
+            return Answer::ok(mask);
+        }
+        thread.state.set(State::Waiting);
+        thread.deadline.set(self.deadline);
+        if self.deadline != u64::MAX {
+            here.scheduler.set_timer(thread);
+        }
+        here.leave.set(1);
+        Answer::ok(0)
+    }
+
+    #[inline(always)]
+    fn mailboxes(&self) -> impl Iterator<Item = &'static Mailbox> {
+        // SAFETY: `read` put live mailboxes there in this same kernel entry.
+        self.thread.waiting.iter().take(self.count).map(|place| unsafe { &*place.get() })
+    }
+
+    #[inline(always)]
+    fn mask(&self) -> u64 {
+        let bits =
+            self.mailboxes().enumerate().map(|(index, mailbox)| u64::from(mailbox.has_something()) << index);
+        bits.fold(0, |mask, bit| mask | bit)
+    }
+}
+
+/// One of the caller's own mailboxes, at home on this core.
+#[inline(always)]
+fn own_mailbox(thread: &Thread, handle: u32) -> Result<&'static Mailbox, Error> {
+    let (_, capability) = capabilities::find(thread.space, u64::from(handle))?;
+    if capability.kind != Kind::Mailbox {
+        return Err(Error::WrongKind);
+    }
+    let mailbox = capability.object::<Mailbox>().map_err(|_| Error::BadCapability)?;
+    if mailbox.home.load(core::sync::atomic::Ordering::Relaxed) != cores::this().number {
+        return Err(Error::WrongCore);
+    }
+    Ok(mailbox)
+}
+
+/// `ring`
+pub extern "C" fn ring(mailbox: u64, low: u64, high: u64, bits: u64, entry: u64, _: u64) -> Answer {
+    let rung = mailbox::find(mailbox).and_then(|mailbox| {
+        let (rights, _) = mailbox.keys().check(entry, [low, high])?;
+        if !rights.contains(KeyRights::RING) {
+            return Err(Error::NoRights);
+        }
+        mailbox.ring(bits & !(1 << 63));
+        Ok(0)
+    });
+    rung.into()
+}
+
+/// `send_name`
+pub extern "C" fn send_name(name: u64, pointer: u64, length: u64, _: u64, _: u64, _: u64) -> Answer {
+    let space = Thread::current().space;
+    if name == 0 {
+        return Answer::error(Error::BadArgument);
+    }
+    if length > MESSAGE_MAX as u64 {
+        return Answer::error(Error::TooLong);
+    }
+    let Some(key) = names::find(space, name) else { return Answer::error(Error::Stale) };
+    let message = Message {
+        mailbox: key.mailbox.0,
+        secret: key.secret,
+        entry: u64::from(key.entry),
+        pointer,
+        length: length as usize,
+    };
+    match message.send(None) {
+        Err(Error::Closed | Error::BadKey) => {
+            names::remove(space, name);
+            Answer::error(Error::Stale)
+        }
+        result => result.into(),
+    }
+}
+
+/// `name_set`
+pub extern "C" fn name_set(space: u64, name: u64, key: u64, _: u64, _: u64, _: u64) -> Answer {
+    jobs::call(name_set_step, [space, name, 0, 0, 0, 0], (0, 0), |job| job.read_input::<Key>(key))
+}
+
+fn name_set_step(job: &'static Job, here: &'static cores::Core) -> Step {
+    let space = attempt!(target_space(job, job.argument(0), Rights::CONTROL));
+    if job.argument(1) == 0 {
+        return Step::Done(Err(Error::BadArgument));
+    }
+    if space.home() != here.number {
+        return Step::Go(space.home());
+    }
+    names::set(space, job.argument(1), &job.input::<Key>());
+    Step::Done(Ok(0))
+}

@@ -1,0 +1,42 @@
+//! What a core does with what others posted to it.
+
+use crate::cores::{self, Core};
+use crate::inbox::{flag, thread_post};
+use crate::{failure, jobs, quiescence};
+use core::sync::atomic::Ordering;
+
+/// Empties the inbox of this core.
+pub fn take(here: &'static Core) {
+    here.asked_at.store(0, Ordering::Relaxed);
+    here.kicked.swap(false, Ordering::SeqCst);
+    let flags = here.inbox.take_flags();
+    here.inbox.take_threads(|thread, what| {
+        if what & thread_post::WAKE != 0 {
+            thread.end_wait(here, 0);
+        }
+    });
+    here.inbox.take_jobs(|job| here.work.push(job));
+    if flags & flag::FLUSH != 0 {
+        flush(here);
+    }
+    if flags & flag::QUIESCE != 0 {
+        quiescence::pass(here);
+        jobs::recheck_everywhere(here);
+    }
+    if flags & flag::RECHECK != 0 {
+        jobs::unpark_all(here);
+    }
+    if flags & flag::CORE_FAILED != 0 {
+        failure::notice(here);
+    }
+}
+
+/// Catches up with the loaded space, and tells whoever waits.
+fn flush(here: &'static Core) {
+    // SAFETY: a loaded space stays in place: its end waits until no core has it loaded.
+    if let Some(space) = unsafe { here.loaded.get().as_ref() } {
+        space.flush(here);
+    }
+    cores::count(&here.counters.shootdowns);
+    jobs::recheck_everywhere(here);
+}

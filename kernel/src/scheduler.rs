@@ -1,0 +1,435 @@
+//! Rudimentary time multiplexing of one core: a round-robin queue, slices only while more than one thread
+//! is runnable, a timer wheel for deadlines, and what an idle core does. All policy is outside.
+
+use crate::arch::machine::{clock, cpu, entry, extended_state, paging};
+use crate::cores::{self, Core, core_state};
+use crate::space::Space;
+use crate::thread::{Resume, State, Thread};
+use crate::{failure, jobs, quiescence};
+use core::cell::Cell;
+use core::sync::atomic::Ordering;
+
+/// Slots of the timer wheel. A power of two.
+const WHEEL_SLOTS: usize = 256;
+/// How long a slice is, in microseconds.
+const SLICE_MICROSECONDS: u64 = 4000;
+/// A pause between chunks of a long operation while threads are runnable.
+const CHUNK_PAUSE_MICROSECONDS: u64 = 20;
+/// Steps of long operations on one way out of the kernel, while a thread could run.
+const STEPS_PER_EXIT: usize = 4;
+/// Longest time the timer is set to.
+const HORIZON_MICROSECONDS: u64 = 100_000;
+
+/// One core's queue, timers and accounting. Its core only.
+pub struct Scheduler {
+    first: Cell<*const Thread>,
+    last: Cell<*const Thread>,
+    wheel: [Cell<*const Thread>; WHEEL_SLOTS],
+    /// Threads with a timer.
+    timers: Cell<usize>,
+    /// The wheel's position: every earlier tick was looked at.
+    position: Cell<u64>,
+    /// Whether the current thread is to go to the end of the queue.
+    rotate_wanted: Cell<bool>,
+    /// When a planted failure springs.
+    planted_at: Cell<u64>,
+    /// How long to poll before sleeping, in ticks.
+    poll_budget: Cell<u64>,
+    /// When the current thread got the core.
+    since: Cell<u64>,
+    /// When its slice ends; 0: no slice runs.
+    slice_end: Cell<u64>,
+    /// What the timer is set to; `u64::MAX`: off.
+    armed: Cell<u64>,
+}
+
+/// Log2 of the ticks of one wheel slot: about a millisecond on a GHz machine.
+const SLOT_SHIFT: u32 = 20;
+
+impl Scheduler {
+    /// Puts a thread at the end of the queue. One that is still current (it was about to wait) goes on.
+    #[inline(always)]
+    pub fn make_ready(&self, here: &Core, thread: &'static Thread) {
+        thread.state.set(State::Ready);
+        if core::ptr::eq(here.current.get(), thread) {
+            here.leave.set(1);
+            return;
+        }
+        thread.run_next.set(core::ptr::null());
+        let last = self.last.replace(thread);
+        // SAFETY: threads in the queue are alive; ending ones are taken out first.
+        match unsafe { last.as_ref() } {
+            Some(last) => last.run_next.set(thread),
+            None => self.first.set(thread),
+        }
+        here.leave.set(1);
+    }
+
+    fn take_first(&self) -> Option<&'static Thread> {
+        // SAFETY: as above.
+        let first = unsafe { self.first.get().as_ref() }?;
+        self.first.set(first.run_next.replace(core::ptr::null()));
+        if self.first.get().is_null() {
+            self.last.set(core::ptr::null());
+        }
+        Some(first)
+    }
+
+    /// Takes a thread out of the queue, wherever it is. The queue is as long as this core's runnable
+    /// threads.
+    pub fn remove(&self, thread: &Thread) {
+        let mut kept_last: *const Thread = core::ptr::null();
+        let mut next = self.first.get();
+        // SAFETY: as above.
+        while let Some(here) = unsafe { next.as_ref() } {
+            next = here.run_next.get();
+            if core::ptr::eq(here, thread) {
+                // SAFETY: as above; null when it was the first.
+                match unsafe { kept_last.as_ref() } {
+                    Some(before) => before.run_next.set(next),
+                    None => self.first.set(next),
+                }
+                here.run_next.set(core::ptr::null());
+            } else {
+                kept_last = here;
+            }
+        }
+        self.last.set(kept_last);
+    }
+
+    /// Starts a thread's timer for its deadline.
+    #[inline(always)]
+    pub fn set_timer(&self, thread: &'static Thread) {
+        let deadline = thread.deadline.get();
+        let slot = (deadline >> SLOT_SHIFT) as usize % WHEEL_SLOTS;
+        let head = &self.wheel[slot];
+        let next = head.replace(thread);
+        thread.timer_next.set(next);
+        thread.timer_previous.set(core::ptr::null());
+        thread.timer_slot.set(slot + 1);
+        // SAFETY: threads in the wheel are alive.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.timer_previous.set(thread);
+        }
+        self.timers.set(self.timers.get() + 1);
+        self.fire_by(deadline);
+    }
+
+    /// Stops a thread's timer.
+    pub fn cancel_timer(&self, thread: &Thread) {
+        let slot = thread.timer_slot.replace(0);
+        if slot == 0 {
+            return;
+        }
+        let (previous, next) = (thread.timer_previous.get(), thread.timer_next.get());
+        // SAFETY: threads in the wheel are alive.
+        match unsafe { previous.as_ref() } {
+            Some(previous) => previous.timer_next.set(next),
+            None => self.wheel[slot - 1].set(next),
+        }
+        // SAFETY: as above.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.timer_previous.set(previous);
+        }
+        self.timers.set(self.timers.get() - 1);
+    }
+
+    /// Ends every wait whose deadline has passed. Looks at the wheel slots that time has gone over, at
+    /// most once around.
+    pub fn run_timers(&self, here: &'static Core, now: u64) {
+        let position = now >> SLOT_SHIFT;
+        let from = self.position.replace(position).max(position.saturating_sub(WHEEL_SLOTS as u64 - 1));
+        if self.timers.get() == 0 {
+            return;
+        }
+        for tick in from..=position {
+            let mut next = self.wheel[tick as usize % WHEEL_SLOTS].get();
+            // SAFETY: threads in the wheel are alive.
+            while let Some(thread) = unsafe { next.as_ref() } {
+                next = thread.timer_next.get();
+                if thread.deadline.get() <= now {
+                    thread.end_wait(here, fos_abi::Error::TimedOut as u64);
+                }
+            }
+        }
+    }
+
+    /// Looks for the soonest deadline, as far ahead as the horizon; `u64::MAX` without timers.
+    fn next_timer(&self, now: u64) -> u64 {
+        let horizon = now + clock::ticks(HORIZON_MICROSECONDS);
+        if self.timers.get() == 0 {
+            return u64::MAX;
+        }
+        let mut soonest = horizon;
+        let first = now >> SLOT_SHIFT;
+        for tick in first..=(horizon >> SLOT_SHIFT).min(first + WHEEL_SLOTS as u64 - 1) {
+            let mut next = self.wheel[tick as usize % WHEEL_SLOTS].get();
+            // SAFETY: threads in the wheel are alive.
+            while let Some(thread) = unsafe { next.as_ref() } {
+                next = thread.timer_next.get();
+                soonest = soonest.min(thread.deadline.get());
+            }
+            if soonest < horizon {
+                break;
+            }
+        }
+        soonest
+    }
+
+    /// Has the timer fire at `at` or before. It may fire early; then it is set anew.
+    fn fire_by(&self, at: u64) {
+        if at < self.armed.get() {
+            self.armed.set(at);
+            clock::start_timer(at.saturating_sub(cpu::time_stamp()).max(1));
+        }
+    }
+
+    /// The timer's interrupt came.
+    pub fn timer_fired(&self, here: &'static Core) {
+        self.armed.set(u64::MAX);
+        let now = cpu::time_stamp();
+        if now >= self.planted_at.get() {
+            failure::spring(here);
+        }
+        self.run_timers(here, now);
+        if self.slice_end.get() != 0 && now >= self.slice_end.get() {
+            self.slice_end.set(0);
+            self.rotate_wanted.set(true);
+        }
+        let next = self.next_timer(now);
+        let next = next.min(self.planted_at.get());
+        self.fire_by(if self.slice_end.get() == 0 { next } else { next.min(self.slice_end.get()) });
+    }
+
+    /// Asks that the current thread goes to the end of the queue on the way out.
+    pub fn rotate(&self, here: &Core) {
+        self.rotate_wanted.set(true);
+        here.leave.set(1);
+    }
+
+    /// Sets the core's timer state at its start.
+    pub fn start(&self, here: &Core) {
+        self.armed.set(u64::MAX);
+        let now = cpu::time_stamp();
+        self.planted_at.set(failure::planted(here).map_or(u64::MAX, |ticks| now + ticks));
+        self.fire_by(self.planted_at.get());
+        self.since.set(cpu::time_stamp());
+        self.position.set(cpu::time_stamp() >> SLOT_SHIFT);
+    }
+}
+
+/// The way out of a call that may have made something else runnable. Called by machine code, which has
+/// stored the registers of the current thread.
+pub extern "C" fn leave_after_call() -> ! {
+    let here = cores::this();
+    // SAFETY: the current thread is in place until it is put away below.
+    if let Some(thread) = unsafe { here.current.get().as_ref() } {
+        thread.resume.set(Resume::Call);
+    }
+    leave(here)
+}
+
+/// The way out of a trap, and of a core's start.
+pub extern "C" fn leave_after_trap() -> ! {
+    leave(cores::this())
+}
+
+/// Does what is due on this core, then runs a thread.
+fn leave(here: &'static Core) -> ! {
+    loop {
+        here.leave.set(0);
+        if here.kicked.load(Ordering::Relaxed) || !here.inbox.is_empty() {
+            crate::posts::take(here);
+        }
+        if !here.work.is_empty() {
+            (0..STEPS_PER_EXIT).for_each(|_| jobs::run_one(here));
+            if !here.work.is_empty() && !has_ready(here) {
+                // Work may be the end of the very space that is loaded here, or wait for a core whose work is that.
+                unload_space(here);
+                cpu::interrupt_window();
+                continue;
+            }
+        }
+        let Some(thread) = choose(here) else {
+            idle(here);
+            continue;
+        };
+        if !here.work.is_empty() {
+            here.scheduler.fire_by(cpu::time_stamp() + clock::ticks(CHUNK_PAUSE_MICROSECONDS));
+        }
+        if !here.parked.is_empty() {
+            here.scheduler.fire_by(cpu::time_stamp() + clock::ticks(HORIZON_MICROSECONDS));
+        }
+        if thread.copy_out_pending.get() {
+            load_space(here, thread.space);
+            jobs::copy_out(thread);
+        }
+        run(here, thread)
+    }
+}
+
+/// Whether a thread could run.
+fn has_ready(here: &Core) -> bool {
+    // SAFETY: the current thread is in place until it is put away.
+    let current = unsafe { here.current.get().as_ref() };
+    !here.scheduler.first.get().is_null() || current.is_some_and(|thread| thread.state.get() == State::Ready)
+}
+
+/// The current thread if it may go on, else the first of the queue.
+fn choose(here: &'static Core) -> Option<&'static Thread> {
+    let scheduler = &here.scheduler;
+    // SAFETY: the current thread is in place until it is put away here.
+    if let Some(thread) = unsafe { here.current.get().as_ref() } {
+        let may_go_on = thread.state.get() == State::Ready && thread.is_alive();
+        let rotate = scheduler.rotate_wanted.replace(false) && !scheduler.first.get().is_null();
+        if may_go_on && !rotate {
+            return Some(thread);
+        }
+        put_away(here, thread);
+        if may_go_on {
+            scheduler.make_ready(here, thread);
+            here.leave.set(0);
+        }
+    }
+    let next = scheduler.take_first()?;
+    scheduler.slice_end.set(0);
+    scheduler.since.set(cpu::time_stamp());
+    thread_counts(here, next);
+    Some(next)
+}
+
+fn thread_counts(here: &Core, thread: &Thread) {
+    thread.switches.set(thread.switches.get() + 1);
+    cores::count(&here.counters.switches);
+}
+
+/// The current thread stops being current: its account, and what of its state is still in the CPU.
+fn put_away(here: &'static Core, thread: &'static Thread) {
+    let now = cpu::time_stamp();
+    thread.cycles.set(thread.cycles.get() + now.wrapping_sub(here.scheduler.since.get()));
+    thread.saved().fs_base = cpu::fs_base();
+    if thread.resume.get() == Resume::Call {
+        thread.control_words.set(extended_state::control_words());
+    }
+    here.current.set(core::ptr::null());
+}
+
+/// Loads a space's tables if they are not loaded.
+#[inline(always)]
+pub fn load_space(here: &'static Core, space: &'static Space) {
+    if !core::ptr::eq(here.loaded.get(), space) {
+        leave_space(here);
+        space.enter(here);
+        here.loaded.set(space);
+    }
+}
+
+/// Tells the loaded space that this core no longer runs it.
+fn leave_space(here: &Core) {
+    // SAFETY: a loaded space stays in place: its end waits until no core has it loaded.
+    if let Some(space) = unsafe { here.loaded.replace(core::ptr::null()).as_ref() } {
+        here.loaded_shared.store(core::ptr::null_mut(), Ordering::SeqCst);
+        space.leave(here);
+    }
+}
+
+/// Loads the kernel's own tables, so that no space is held.
+pub fn unload_space(here: &'static Core) {
+    if !here.loaded.get().is_null() {
+        // SAFETY: the kernel's own tables map the kernel.
+        unsafe { cpu::set_page_table_root(paging::kernel_root()) };
+        leave_space(here);
+    }
+}
+
+/// Puts a thread's state into the CPU and goes there.
+fn run(here: &'static Core, thread: &'static Thread) -> ! {
+    load_space(here, thread.space);
+    let scheduler = &here.scheduler;
+    if !core::ptr::eq(here.current.get(), thread) {
+        here.current.set(thread);
+        crate::calls::load_setup(here, thread);
+        cpu::set_fs_base(thread.saved().fs_base);
+        if thread.resume.get() == Resume::Call {
+            if !core::ptr::eq(here.extended_owner.get(), thread.space) {
+                extended_state::reset();
+            }
+            extended_state::set_control_words(thread.control_words.get());
+        }
+    }
+    here.extended_owner.set(thread.space);
+    if scheduler.slice_end.get() == 0 && !scheduler.first.get().is_null() {
+        let end = cpu::time_stamp() + clock::ticks(SLICE_MICROSECONDS);
+        scheduler.slice_end.set(end);
+        scheduler.fire_by(end);
+    }
+    match thread.resume.get() {
+        // SAFETY: the space is loaded; registers were stored by `leave_after_call`.
+        Resume::Call => unsafe { entry::resume_call(thread) },
+        Resume::All => {
+            // SAFETY: the area was filled by `save` or `initialise`; the space is loaded; `rip` and
+            // `rflags` come from the CPU or were checked by `thread_write`.
+            unsafe {
+                extended_state::restore(thread.extended);
+                entry::resume_all(thread)
+            }
+        }
+    }
+}
+
+/// Nothing to run: gives up the loaded space, polls for a while if that has paid off, then sleeps.
+fn idle(here: &'static Core) {
+    unload_space(here);
+    quiescence::pass(here);
+    if !here.work.is_empty() || !here.inbox.is_empty() {
+        return;
+    }
+    if !here.parked.is_empty() || failure::somebody_owes_an_answer(here) {
+        // A core that should answer may have failed: look again in time.
+        here.scheduler.fire_by(cpu::time_stamp() + clock::ticks(HORIZON_MICROSECONDS));
+    }
+    if poll(here) {
+        return;
+    }
+    here.state.swap(core_state::IDLE, Ordering::SeqCst);
+    here.kicked.store(false, Ordering::SeqCst);
+    if here.inbox.is_empty() {
+        cpu::sleep_until_interrupt();
+    }
+    let _ = here.state.compare_exchange(
+        core_state::IDLE,
+        core_state::RUNNING,
+        Ordering::SeqCst,
+        Ordering::SeqCst,
+    );
+    if quiescence::pass(here) {
+        jobs::recheck_everywhere(here);
+    }
+}
+
+/// Looks at the inbox for as long as the last sleeps suggest, without anyone having to interrupt this core.
+/// The budget doubles while polling finds something and falls to nothing when it does not, or where
+/// polling takes time from others (an emulated machine). Says whether something came.
+fn poll(here: &'static Core) -> bool {
+    let limit = clock::poll_limit();
+    if limit == 0 {
+        return false;
+    }
+    let budget = here.scheduler.poll_budget.get().clamp(limit / 64, limit);
+    here.kicked.store(true, Ordering::SeqCst);
+    let start = cpu::time_stamp();
+    while cpu::time_stamp().wrapping_sub(start) < budget {
+        if !here.inbox.is_empty() {
+            here.scheduler.poll_budget.set((budget * 2).min(limit));
+            return true;
+        }
+        cpu::relax();
+        cpu::interrupt_window();
+    }
+    here.scheduler.poll_budget.set(budget / 2);
+    false
+}
+
+#[cfg(test)]
+#[path = "tests/scheduler.rs"]
+mod tests;

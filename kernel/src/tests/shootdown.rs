@@ -1,0 +1,67 @@
+//! Shootdowns: only cores that run the space are asked and waited for.
+
+use super::Space;
+use crate::cores::{Core, core_state};
+use crate::inbox::flag;
+use crate::tests::machine;
+use std::sync::atomic::Ordering;
+
+/// A core that runs a space, as `Space::enter` leaves it but for the tables.
+fn running(space: &'static Space) -> machine::Seat {
+    let seat = machine::peer();
+    let number = usize::from(seat.0.number);
+    seat.0.state.store(core_state::RUNNING, Ordering::SeqCst);
+    space.active[number / 64].fetch_or(1 << (number % 64), Ordering::SeqCst);
+    catch_up(space, seat.0);
+    seat.0.loaded_shared.store(std::ptr::from_ref(space).cast_mut(), Ordering::SeqCst);
+    seat
+}
+
+fn catch_up(space: &Space, core: &Core) {
+    core.flushed.store(space.flush_generation.load(Ordering::SeqCst), Ordering::SeqCst);
+}
+
+#[test]
+fn nobody_is_asked_when_nobody_else_runs_the_space() {
+    let _whole = machine::whole();
+    let (space, other) = (machine::space(0), machine::space(0));
+    let here = machine::here();
+    let elsewhere = running(other);
+    space.active[usize::from(here.number) / 64].fetch_or(1 << (here.number % 64), Ordering::SeqCst);
+    assert_eq!(space.begin_flush(here), 0);
+    assert!(space.is_flushed(here, 0));
+    assert_eq!(elsewhere.0.inbox.take_flags(), 0);
+}
+
+#[test]
+fn every_core_that_runs_the_space_is_asked_and_waited_for() {
+    let _whole = machine::whole();
+    let space = machine::space(0);
+    let here = machine::here();
+    let (one, two) = (running(space), running(space));
+    let generation = space.begin_flush(here);
+    assert_ne!(generation, 0);
+    for core in [&one, &two] {
+        assert_eq!(core.0.inbox.take_flags(), flag::FLUSH);
+        assert!(!space.is_flushed(here, generation));
+        catch_up(space, core.0);
+    }
+    assert!(space.is_flushed(here, generation));
+    let second = space.begin_flush(here);
+    assert!(second > generation && !space.is_flushed(here, second) && space.is_flushed(here, generation));
+}
+
+#[test]
+fn a_core_that_left_or_failed_is_not_waited_for() {
+    let _whole = machine::whole();
+    let space = machine::space(0);
+    let here = machine::here();
+    let (one, two) = (running(space), running(space));
+    let generation = space.begin_flush(here);
+    assert!(!space.is_flushed(here, generation));
+    one.0.loaded_shared.store(std::ptr::null_mut(), Ordering::SeqCst);
+    space.leave(one.0);
+    assert!(!space.is_flushed(here, generation) && space.is_loaded_anywhere());
+    two.0.state.store(core_state::FAILED, Ordering::SeqCst);
+    assert!(space.is_flushed(here, generation) && !space.is_loaded_anywhere());
+}
