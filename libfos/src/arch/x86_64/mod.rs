@@ -1,0 +1,13 @@
+//! libfos on x86-64: how a call enters the kernel, how a program begins, and the functions that compiled code
+//! expects to exist.
+
+pub mod call;
+mod entry;
+pub mod first_port;
+pub mod measure;
+mod memory;
+pub mod reflect;
+pub mod spawn;
+mod time;
+
+pub use time::ticks;

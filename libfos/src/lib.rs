@@ -1,0 +1,33 @@
+//! What every program of fos links: kernel calls with types, start-up, heap, mailboxes, channels, console.
+//!
+//! Nothing here decides policy, and little here is process-wide: a mailbox, a channel end, an address manager
+//! belongs to the thread that made it. The two exceptions are the heap and where [`console`] text goes, which a
+//! process has once. Start at [`entry!`](crate::entry), which turns a `fn main(start: &Start) -> u8` into a program.
+#![no_std]
+
+extern crate alloc;
+
+#[cfg(test)]
+extern crate std;
+
+pub mod arch;
+pub mod boot;
+pub mod calls;
+pub mod channel;
+pub mod clock;
+pub mod console;
+pub mod frames;
+pub mod heap;
+pub mod mailbox;
+pub mod memory;
+pub mod ranges;
+pub mod reflect;
+pub mod root;
+pub mod spawn;
+pub mod start;
+
+pub use arch::measure;
+pub use fos_abi::boot::BootFacts;
+pub use fos_abi::capability::Handle;
+pub use fos_abi::{Error, Key};
+pub use fos_messages::start::Start;

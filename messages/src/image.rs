@@ -1,0 +1,323 @@
+//! Image descriptions: a whole system as data. `images/NAME.toml` says which programs the boot archive holds, on
+//! which cores they start and what they may touch. The host builds the archive from it, and root reads the very same
+//! file, `image.toml` in the archive, with the very same code.
+//!
+//! [`Image::parse`] accepts only descriptions that can work: types are checked where they are read, and what crosses
+//! tables (two programs of one name, a core that the image does not have, a program without its file) is checked
+//! before anyone acts on it. Every error carries the span of bytes it is about.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::Range;
+use serde::Deserialize;
+use toml::Spanned;
+
+mod capability;
+pub use capability::Capability;
+
+/// Most cores a machine may have (a limit of this kernel; formats have 16 bits).
+pub const CORES_MAX: u16 = 255;
+/// Name of the image description in the boot archive.
+pub const DESCRIPTION_ENTRY: &str = "image.toml";
+/// Name of the root program in the boot archive. The kernel starts it.
+pub const ROOT_ENTRY: &str = "root";
+/// Name of the Linux personality in the boot archive: there when the image has a program with
+/// [`Personality::Linux`]. Root loads it into the program's space, beside the program.
+pub const PERSONALITY_ENTRY: &str = "posix";
+/// What neither a file nor a program of an image may be named in the archive.
+const RESERVED_ENTRIES: [&str; 3] = [DESCRIPTION_ENTRY, ROOT_ENTRY, PERSONALITY_ENTRY];
+/// Longest name of a program or file, in bytes.
+pub const NAME_BYTES_MAX: usize = 48;
+
+/// A checked image description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Also the name of its file in `images/`.
+    pub name: String,
+    /// One sentence for `./fos run --help` and `./fos test --list`.
+    pub description: String,
+    /// Cores of the machine when the command line names no other number.
+    pub cores: u16,
+    /// Bytes of memory when the command line names no other.
+    pub memory_bytes: u64,
+    /// The programs, in the order in which root starts those of the boot.
+    pub programs: Vec<Program>,
+    /// Other files of the boot archive.
+    pub files: Vec<File>,
+    /// What a bare `./fos run` does: with `run=default` on the kernel's command line root runs these one after
+    /// another, each when the one before has ended and no [`Start::OneShot`] runs, and powers off after the last.
+    pub default: Vec<Vec<String>>,
+}
+
+/// A program that root may start.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// What the control link, messages and logs call it.
+    pub name: String,
+    /// The workspace crate that the host builds it from; none for a file from elsewhere.
+    #[serde(default, rename = "crate")]
+    pub package: Option<String>,
+    /// Its ELF file in the boot archive, when two programs share one; else [`Program::name`].
+    #[serde(default)]
+    file: Option<String>,
+    /// The core it starts on. Root takes it modulo the number of cores that are up, so that an image for four cores
+    /// also boots on one.
+    #[serde(default)]
+    pub core: u16,
+    /// Its arguments after its name when it starts at boot. A command over the control link brings its own.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// What root hands it, beside its own space, thread and mailboxes.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
+    /// When it starts.
+    #[serde(default)]
+    pub start: Start,
+    /// What its system calls mean.
+    #[serde(default)]
+    pub personality: Personality,
+}
+
+impl Program {
+    /// The name of its ELF file in the boot archive.
+    pub fn file(&self) -> &str {
+        self.file.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// When a program starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// Once, before root says it is ready.
+    Boot,
+    /// As `Boot`, and it is expected to end: the image's default commands wait until it has.
+    OneShot,
+    /// Each time a command over the control link names it.
+    #[default]
+    Request,
+}
+
+/// What a program's `syscall` instructions mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Personality {
+    /// Calls of this kernel.
+    #[default]
+    Native,
+    /// Linux x86-64 calls, reflected to `posix`.
+    Linux,
+}
+
+/// A file of the boot archive that is not built from this workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Its name in the archive.
+    pub name: String,
+    /// The Debian package it comes from, unmodified.
+    pub package: String,
+    /// Its absolute path inside that package.
+    pub path: String,
+}
+
+/// What is wrong with a description, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageError {
+    /// What happened and what to do, in one sentence.
+    pub message: String,
+    /// The bytes of the description it is about, when there are some.
+    pub span: Option<Range<usize>>,
+}
+
+impl core::fmt::Display for ImageError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl core::error::Error for ImageError {}
+
+/// The file as it is written, before the checks that cross tables.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    name: Spanned<String>,
+    #[serde(default)]
+    description: String,
+    cores: Spanned<u16>,
+    memory: Spanned<String>,
+    #[serde(default)]
+    program: Vec<Spanned<Program>>,
+    #[serde(default)]
+    file: Vec<Spanned<File>>,
+    #[serde(default)]
+    default: Vec<Spanned<Vec<String>>>,
+}
+
+impl Image {
+    /// Reads and checks a description.
+    pub fn parse(text: &str) -> Result<Image, ImageError> {
+        let description: Description = toml::from_str(text)
+            .map_err(|error| ImageError { message: error.message().to_owned(), span: error.span() })?;
+        description.check()
+    }
+
+    /// The program of that name.
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.iter().find(|program| program.name == name)
+    }
+}
+
+impl Description {
+    fn check(self) -> Result<Image, ImageError> {
+        check_name(self.name.get_ref(), self.name.span())?;
+        let cores = *self.cores.get_ref();
+        if cores == 0 || cores > CORES_MAX {
+            return refuse(format!("cores = {cores} is not within 1 to {CORES_MAX}"), self.cores.span());
+        }
+        let memory_bytes = parse_bytes(self.memory.get_ref())
+            .ok_or_else(|| invalid("memory is not a size such as \"256M\" or \"1G\"", self.memory.span()))?;
+        check_files(&self.file)?;
+        check_programs(&self.program, &self.file, cores)?;
+        check_default(&self.default, &self.program)?;
+        Ok(Image {
+            name: self.name.into_inner(),
+            description: self.description,
+            cores,
+            memory_bytes,
+            programs: self.program.into_iter().map(Spanned::into_inner).collect(),
+            files: self.file.into_iter().map(Spanned::into_inner).collect(),
+            default: self.default.into_iter().map(Spanned::into_inner).collect(),
+        })
+    }
+}
+
+fn invalid(message: impl ToString, span: Range<usize>) -> ImageError {
+    ImageError { message: message.to_string(), span: Some(span) }
+}
+
+fn refuse<T>(message: impl ToString, span: Range<usize>) -> Result<T, ImageError> {
+    Err(invalid(message, span))
+}
+
+fn check_name(name: &str, span: Range<usize>) -> Result<(), ImageError> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(valid) {
+        let rule = "letters, digits, '-', '_' and '.'";
+        return refuse(format!("{name:?} is not a name of 1 to {NAME_BYTES_MAX} {rule}"), span);
+    }
+    Ok(())
+}
+
+fn check_files(files: &[Spanned<File>]) -> Result<(), ImageError> {
+    let mut names = BTreeSet::from(RESERVED_ENTRIES);
+    for file in files {
+        let (file, span) = (file.get_ref(), file.span());
+        check_name(&file.name, span.clone())?;
+        if !names.insert(&file.name) {
+            return refuse(format!("the archive already holds a file named {:?}", file.name), span);
+        }
+        if !file.path.starts_with('/') || file.path.split('/').any(|part| part == "..") {
+            return refuse(format!("path {:?} of file {:?} is not absolute", file.path, file.name), span);
+        }
+    }
+    Ok(())
+}
+
+fn check_programs(
+    programs: &[Spanned<Program>],
+    files: &[Spanned<File>],
+    cores: u16,
+) -> Result<(), ImageError> {
+    let mut names = BTreeSet::new();
+    for program in programs {
+        let (program, span) = (program.get_ref(), program.span());
+        check_name(&program.name, span.clone())?;
+        check_name(program.file(), span.clone())?;
+        if RESERVED_ENTRIES.contains(&program.file()) {
+            return refuse(
+                format!("{:?} in the archive is not for programs of images", program.file()),
+                span,
+            );
+        }
+        let name = &program.name;
+        if !names.insert(name) {
+            return refuse(format!("two programs are named {name:?}"), span);
+        }
+        if program.core >= cores {
+            return refuse(format!("program {name:?} wants core {} of {cores}", program.core), span);
+        }
+        let listed = files.iter().any(|file| file.get_ref().name == program.file());
+        match (&program.package, listed) {
+            (None, false) => {
+                let file = program.file();
+                let message = format!("program {name:?} has neither a crate nor a [[file]] named {file:?}");
+                return refuse(message, span);
+            }
+            (Some(_), true) => {
+                return refuse(format!("program {name:?} has both a crate and a [[file]]"), span);
+            }
+            _ => {}
+        }
+        check_shared_file(program, programs, span)?;
+    }
+    Ok(())
+}
+
+/// Programs that share a file must be built from the same crate.
+fn check_shared_file(
+    program: &Program,
+    programs: &[Spanned<Program>],
+    span: Range<usize>,
+) -> Result<(), ImageError> {
+    let differs = |other: &&Spanned<Program>| {
+        other.get_ref().file() == program.file() && other.get_ref().package != program.package
+    };
+    match programs.iter().find(differs) {
+        Some(other) => {
+            let (file, one, two) = (program.file(), &program.name, &other.get_ref().name);
+            refuse(format!("programs {one:?} and {two:?} share file {file:?} but not the crate"), span)
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_default(commands: &[Spanned<Vec<String>>], programs: &[Spanned<Program>]) -> Result<(), ImageError> {
+    for command in commands {
+        let Some(first) = command.get_ref().first() else {
+            return refuse("a default command is empty", command.span());
+        };
+        if !programs.iter().any(|program| program.get_ref().name == *first) {
+            return refuse(format!("default command {first:?} is no program of this image"), command.span());
+        }
+    }
+    Ok(())
+}
+
+/// A number of bytes: decimal digits, or `0x` and hexadecimal ones, then nothing, `K`, `M` or `G`.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'K' => (&text[..text.len() - 1], 1 << 10),
+        b'M' => (&text[..text.len() - 1], 1 << 20),
+        b'G' => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1u64),
+    };
+    parse_number(digits)?.checked_mul(unit)
+}
+
+/// Decimal digits, or `0x` and hexadecimal ones; no sign.
+fn parse_number(text: &str) -> Option<u64> {
+    let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |digits| (digits, 16));
+    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
+        return None;
+    }
+    u64::from_str_radix(digits, radix).ok()
+}
+
+#[cfg(test)]
+mod tests;
