@@ -1,0 +1,398 @@
+//! Starting a program: from a file of the boot archive to a running thread in a space of its own.
+//!
+//! The order matters, because the kernel takes frames for an object or a table only while nobody has them mapped:
+//! first root writes the image into the piece and unmaps it again, then space and thread are built, then the
+//! granted capabilities move over, and only then is the start block known, written and mapped. A failure at any
+//! step gives the whole piece back.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use fos_abi::boot::root_slot;
+use fos_abi::capability::{Handle, Rights};
+use fos_abi::key::KeyRights;
+use fos_abi::limits::PAGE_SIZE;
+use fos_abi::space::MapFlags;
+use fos_abi::thread::{Registers, ThreadSetup};
+use fos_abi::{Error, Key};
+use fos_messages::control::RequestId;
+use fos_messages::image::{self, Capability, PERSONALITY_ENTRY, Personality};
+use fos_messages::start::{Start, handle_name, key_name};
+use fos_root::executable::{self, Executable, LoadError, Segment};
+use fos_root::layout::{BLOCK_ADDRESS, Layout, STACK_PAGES, STACK_TOP, TABLE_FRAMES};
+use libfos::calls;
+use libfos::mailbox::Mailbox;
+use libfos::memory::{Memory, MemoryError};
+
+use crate::grants::{Grants, granted_frames};
+use crate::memory::{self, Frames, Piece};
+use crate::program::{Number, Program, Purpose, badge};
+use crate::server::Server;
+
+/// Frames that a native program gets for itself: 1 MiB.
+const NATIVE_FRAMES: u64 = 256;
+/// Frames that a Linux program gets, all its memory: 16 MiB.
+const LINUX_FRAMES: u64 = 4096;
+/// What a Linux program finds in its environment.
+const LINUX_ENVIRONMENT: [(&str, &str); 3] = [("PATH", "/bin"), ("HOME", "/"), ("PWD", "/")];
+
+/// Why a program was not started.
+#[derive(Debug)]
+pub enum StartError {
+    /// The boot archive has no such file.
+    NoFile(String),
+    /// The file can't be loaded.
+    Load(String, LoadError),
+    /// A command that the program's file and the personality's can't share a space for.
+    Together(String),
+    /// As many programs run as may.
+    TooMany,
+    /// There are not enough frames in a row.
+    OutOfMemory {
+        /// How many it takes.
+        frames: u64,
+    },
+    /// The command with its environment does not fit the start block.
+    TooLong,
+    /// The kernel refused a step.
+    Step(&'static str, MemoryError),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::NoFile(name) => write!(formatter, "the boot archive has no file named {name:?}"),
+            StartError::Load(name, error) => write!(formatter, "{name:?} cannot be loaded: {error}"),
+            StartError::Together(name) => {
+                write!(formatter, "{name:?} is linked where its Linux personality has to be")
+            }
+            StartError::TooMany => write!(formatter, "too many programs run already: end one first"),
+            StartError::OutOfMemory { frames } => {
+                let kib = frames * PAGE_SIZE as u64 / 1024;
+                write!(formatter, "no {kib} KiB of memory in a row are free: give the machine more")
+            }
+            StartError::TooLong => write!(formatter, "the command is too long for a start block"),
+            StartError::Step(step, error) => write!(formatter, "{step}: {error}"),
+        }
+    }
+}
+
+/// Names the step in which something was refused.
+trait During<T> {
+    fn during(self, step: &'static str) -> Result<T, StartError>;
+}
+
+impl<T, E: Into<MemoryError>> During<T> for Result<T, E> {
+    fn during(self, step: &'static str) -> Result<T, StartError> {
+        self.map_err(|error| StartError::Step(step, error.into()))
+    }
+}
+
+/// What is to be started.
+#[derive(Debug)]
+pub struct Command<'a> {
+    /// The program in the image.
+    pub program: &'a image::Program,
+    /// Its name and arguments.
+    pub arguments: Vec<String>,
+    /// The run that asks for it.
+    pub run: Option<RequestId>,
+    /// Whether it is one of the boot's tasks, which commands and the machine's end wait for.
+    pub is_task: bool,
+}
+
+/// The files that make up one program.
+struct Files<'a> {
+    /// What runs first, with its bytes: the program itself, or the personality.
+    first: (Executable, &'a [u8]),
+    /// The program that a personality runs.
+    guest: Option<(Executable, &'a [u8])>,
+}
+
+impl Files<'_> {
+    fn all(&self) -> impl Iterator<Item = &(Executable, &[u8])> {
+        core::iter::once(&self.first).chain(&self.guest)
+    }
+}
+
+impl Server {
+    /// Starts a program; answers with its number.
+    pub fn start(&mut self, command: &Command) -> Result<Number, StartError> {
+        if !self.programs.has_room() {
+            return Err(StartError::TooMany);
+        }
+        let files = self.files(command.program)?;
+        let own = if files.guest.is_some() { LINUX_FRAMES } else { NATIVE_FRAMES };
+        let executables: Vec<&Executable> = files.all().map(|(executable, _)| executable).collect();
+        let layout = Layout::new(&executables, own, granted_frames(&command.program.capabilities));
+        let piece = take(&mut self.frames, layout.frames())?;
+        let number = self.programs.next_number();
+        let core = command.program.core % self.facts.cores.max(1) as u16;
+        let mut keys = Vec::new();
+        let built = self.build(&piece, &layout, &files, command, number, core, &mut keys);
+        match built {
+            Ok(built) => {
+                self.programs.add(Program {
+                    number,
+                    name: command.program.name.clone(),
+                    run: command.run,
+                    is_task: command.is_task,
+                    is_control: command.program.capabilities.contains(&Capability::Control),
+                    identity: built.identity,
+                    core,
+                    piece: Some(piece),
+                    stack: layout.stack,
+                    thread: built.thread,
+                    watch: built.watch,
+                    keys,
+                    status: None,
+                    output_taken: 0,
+                });
+                Ok(number)
+            }
+            Err(error) => {
+                self.undo(piece, &keys);
+                Err(error)
+            }
+        }
+    }
+
+    fn files(&self, program: &image::Program) -> Result<Files<'static>, StartError> {
+        let load = |name: &str| {
+            let bytes = self.archive.find(name).ok_or_else(|| StartError::NoFile(name.to_string()))?;
+            let executable =
+                executable::parse(bytes).map_err(|error| StartError::Load(name.to_string(), error))?;
+            Ok((executable, bytes))
+        };
+        let own = load(program.file())?;
+        match program.personality {
+            Personality::Native => Ok(Files { first: own, guest: None }),
+            Personality::Linux => {
+                let first = load(PERSONALITY_ENTRY)?;
+                if !executable::are_apart(&first.0, &own.0) {
+                    return Err(StartError::Together(program.file().to_string()));
+                }
+                Ok(Files { first, guest: Some(own) })
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one step of `start`, which owns all of them")]
+    fn build(
+        &mut self,
+        piece: &Piece,
+        layout: &Layout,
+        files: &Files,
+        command: &Command,
+        number: Number,
+        core: u16,
+        keys: &mut Vec<Key>,
+    ) -> Result<Built, StartError> {
+        prepare(&mut self.memory, piece, layout, files).during("clearing and filling its memory")?;
+        let space = create_space(piece, layout, core).during("building its space")?;
+        let identity = calls::cap_read(space).during("reading its space's identity")?.identity;
+        let cores = Handle::new(root_slot::CORES, 0);
+        let thread = piece
+            .part(Rights::ALL, &layout.thread)
+            .and_then(|frames| calls::thread_create(frames, space, cores, u64::from(core)))
+            .during("building its thread")?;
+        let grants = grant(piece, layout, command.program, space, thread).during("granting capabilities")?;
+        let named_keys = self.make_keys(command, number, keys).during("making its keys")?;
+        let start = Start {
+            arguments: command.arguments.clone(),
+            environment: environment(command.program.personality),
+            tsc_hz: self.facts.tsc_hz,
+            cores: self.facts.cores,
+            core: u32::from(core),
+            identity,
+            keys: named_keys,
+            handles: grants.handles,
+            guest: files.guest.as_ref().map(|(executable, _)| executable.guest.clone()),
+        };
+        let length = write_block(&mut self.memory, piece, layout, &start)?;
+        map_all(piece, layout, files, space).during("mapping its memory")?;
+        let faults = keys.last().copied().unwrap_or_default();
+        set_up(thread, files.first.0.guest.entry, length, faults, identity)
+            .during("setting its thread up")?;
+        let watch = calls::watch(thread, self.requests.handle(), badge(number, Purpose::Root))
+            .during("watching its thread")?;
+        calls::thread_resume(thread).during("letting it run")?;
+        Ok(Built { identity, thread, watch })
+    }
+
+    /// The keys of a program, by name; all that root made are also put into `made`, the one for faults last.
+    fn make_keys(
+        &self,
+        command: &Command,
+        number: Number,
+        made: &mut Vec<Key>,
+    ) -> Result<Vec<(String, fos_messages::start::KeyBytes)>, Error> {
+        let mut make = |mailbox: &Mailbox, purpose| {
+            let key = mailbox.key(KeyRights::SEND, badge(number, purpose))?;
+            made.push(key);
+            Ok::<Key, Error>(key)
+        };
+        let mut keys = vec![(key_name::ROOT, make(&self.requests, Purpose::Root)?)];
+        if command.run.is_some() {
+            keys.push((key_name::OUT, make(&self.output, Purpose::Output)?));
+            keys.push((key_name::ERROR, make(&self.output, Purpose::Error)?));
+        } else if let Some(console) = self.registry.key(key_name::CONSOLE) {
+            keys.push((key_name::OUT, console));
+            keys.push((key_name::ERROR, console));
+        }
+        if command.program.capabilities.contains(&Capability::Console)
+            && let Some(console) = self.registry.key(key_name::CONSOLE)
+        {
+            keys.push((key_name::CONSOLE, console));
+        }
+        keys.push((key_name::FAULTS, make(&self.requests, Purpose::Faults)?));
+        Ok(keys.into_iter().map(|(name, key)| (name.to_string(), key.into())).collect())
+    }
+
+    /// Takes back what a start that failed had taken.
+    fn undo(&mut self, piece: Piece, keys: &[Key]) {
+        self.revoke_keys(keys);
+        if let Err(error) = self.frames.give_back(piece) {
+            self.talk.say(format_args!("frames of a program that did not start are lost: {error:?}"));
+        }
+    }
+}
+
+/// What is known of a program once it runs.
+struct Built {
+    identity: u64,
+    thread: Handle,
+    watch: Handle,
+}
+
+fn take(frames: &mut Frames, count: u64) -> Result<Piece, StartError> {
+    frames.take(count).map_err(|error| match error {
+        MemoryError::OutOfFrames => StartError::OutOfMemory { frames: count },
+        error => StartError::Step("taking frames", error),
+    })
+}
+
+/// Clears what others left, and copies the files' segments in.
+fn prepare(memory: &mut Memory, piece: &Piece, layout: &Layout, files: &Files) -> Result<(), MemoryError> {
+    for part in [&layout.block, &layout.stack, &layout.own, &layout.granted] {
+        memory::clear_used(memory, piece, part)?;
+    }
+    let mapping = memory::map(memory, piece, &layout.image, MapFlags::WRITE)?;
+    // What the file does not fill must be zero, whatever the frames held.
+    mapping.zero();
+    let mut page = 0;
+    for (executable, bytes) in files.all() {
+        for segment in &executable.segments {
+            let written = mapping.write(memory::bytes(page) + segment.offset, &bytes[segment.file.clone()]);
+            debug_assert!(written.is_ok(), "the layout has room for every segment");
+            page += segment.pages.end - segment.pages.start;
+        }
+    }
+    memory.unmap(mapping)?;
+    Ok(())
+}
+
+fn create_space(piece: &Piece, layout: &Layout, core: u16) -> Result<Handle, Error> {
+    let frames = piece.part(Rights::ALL, &layout.space)?;
+    let space = calls::space_create(frames, TABLE_FRAMES as usize, u64::from(core))?;
+    calls::space_donate(space, piece.part(Rights::ALL, &layout.tables)?)?;
+    Ok(space)
+}
+
+/// Moves over what the image grants, and the program's own frames.
+fn grant(
+    piece: &Piece,
+    layout: &Layout,
+    program: &image::Program,
+    space: Handle,
+    thread: Handle,
+) -> Result<Grants, Error> {
+    let mut grants = Grants::new(space);
+    grants.give(handle_name::SELF_FRAMES, piece.part(Rights::ALL, &layout.own)?)?;
+    if !layout.granted.is_empty() {
+        grants.give(handle_name::FRAMES, piece.part(Rights::ALL, &layout.granted)?)?;
+    }
+    for capability in &program.capabilities {
+        grants.give_granted(capability)?;
+    }
+    if program.capabilities.contains(&Capability::Cores) {
+        // Who may make threads may also hand its own space and thread to those that it makes.
+        grants.give(handle_name::SPACE, calls::cap_derive(space, Rights::ALL, 0, 0)?)?;
+        grants.give(handle_name::THREAD, calls::cap_derive(thread, Rights::ALL, 0, 0)?)?;
+    }
+    Ok(grants)
+}
+
+fn environment(personality: Personality) -> Vec<(String, String)> {
+    match personality {
+        Personality::Native => Vec::new(),
+        Personality::Linux => {
+            LINUX_ENVIRONMENT.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+        }
+    }
+}
+
+/// Writes the start block; answers with its length.
+fn write_block(
+    memory: &mut Memory,
+    piece: &Piece,
+    layout: &Layout,
+    start: &Start,
+) -> Result<u64, StartError> {
+    let bytes = start.encode().map_err(|_| StartError::TooLong)?;
+    let mapping =
+        memory::map(memory, piece, &layout.block, MapFlags::WRITE).during("mapping its start block")?;
+    let written = mapping.write(0, &bytes);
+    memory.unmap(mapping).during("unmapping its start block")?;
+    written.map(|()| bytes.len() as u64).map_err(|_| StartError::TooLong)
+}
+
+/// Maps segments, start block and stack in the program's space, each by a capability with no more rights than that.
+fn map_all(piece: &Piece, layout: &Layout, files: &Files, space: Handle) -> Result<(), Error> {
+    let mut next = layout.image.start;
+    let segments = files.all().flat_map(|(executable, _)| &executable.segments);
+    for Segment { pages, flags, .. } in segments {
+        let count = pages.end - pages.start;
+        map_part(piece, &(next..next + count), space, pages.start * PAGE_SIZE as u64, *flags)?;
+        next += count;
+    }
+    map_part(piece, &layout.block, space, BLOCK_ADDRESS, MapFlags::READ)?;
+    map_part(piece, &layout.stack, space, STACK_TOP - STACK_PAGES * PAGE_SIZE as u64, MapFlags::WRITE)
+}
+
+fn map_part(
+    piece: &Piece,
+    part: &Range<u64>,
+    space: Handle,
+    address: u64,
+    flags: MapFlags,
+) -> Result<(), Error> {
+    let frames = piece.part(rights(flags), part)?;
+    let pages = part.end - part.start;
+    let mut done = 0;
+    while done < pages {
+        let count = (pages - done).min(fos_abi::limits::MAP_MAX as u64) as u32;
+        let at = address + done * PAGE_SIZE as u64;
+        done += calls::space_map(space, frames, done as u32, count, at, flags)?;
+    }
+    Ok(())
+}
+
+/// The rights that a mapping needs.
+fn rights(flags: MapFlags) -> Rights {
+    let write = if flags.contains(MapFlags::WRITE) { Rights::WRITE } else { Rights::READ };
+    let execute = if flags.contains(MapFlags::EXECUTE) { Rights::EXECUTE } else { Rights::READ };
+    Rights::READ.with(write).with(execute)
+}
+
+fn set_up(thread: Handle, entry: u64, length: u64, faults: Key, identity: u64) -> Result<(), Error> {
+    let registers =
+        Registers { rip: entry, rsp: STACK_TOP, rdi: BLOCK_ADDRESS, rsi: length, ..Registers::default() };
+    calls::thread_write(thread, &registers)?;
+    let setup =
+        ThreadSetup { area: Handle::NONE.0, report: faults, cookie: identity, ..ThreadSetup::default() };
+    calls::thread_setup(thread, &setup)
+}
