@@ -1,0 +1,62 @@
+//! `bench-kernel`: what the kernel's paths cost, seen from a program.
+//!
+//! `bench-kernel` counts instructions: it belongs on a machine with one core whose time stamp counter advances by one
+//! per instruction (QEMU's `-icount shift=0`). `bench-kernel times` measures in nanoseconds what unmapping a page costs
+//! that one core or two have used, and counts the interrupts between cores that each unmapping takes on as many cores
+//! as there are. Every number is a line `bench KEY VALUE UNIT HOW`; remarks are lines `note TEXT`; the last line is
+//! `end`. `./fos bench kernel` runs both and reads them.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod entries;
+mod ground;
+mod messages;
+mod pages;
+mod ping_pong;
+mod sample;
+mod shootdown;
+mod switches;
+
+use libfos::{Start, eprintln, println};
+
+use crate::ground::{Broken, Ground};
+
+libfos::entry!(main, heap = 256 << 10);
+
+/// Exit status when something could not be measured.
+const FAILED: u8 = 1;
+/// Exit status when the command makes no sense.
+const USAGE: u8 = 2;
+
+fn main(start: &Start) -> u8 {
+    let arguments: alloc::vec::Vec<&str> = start.arguments.iter().skip(1).map(|text| text.as_str()).collect();
+    let measure = match arguments.as_slice() {
+        [] | ["counts"] => counts,
+        ["times"] => shootdown::measure,
+        _ => {
+            eprintln!("bench-kernel: say `bench-kernel` or `bench-kernel times`");
+            return USAGE;
+        }
+    };
+    match Ground::new(start).and_then(|mut ground| measure(&mut ground)) {
+        Ok(()) => {
+            println!("end");
+            0
+        }
+        Err(broken) => {
+            eprintln!("bench-kernel: {broken}");
+            FAILED
+        }
+    }
+}
+
+/// Everything that is counted in instructions.
+fn counts(ground: &mut Ground) -> Result<(), Broken> {
+    entries::measure(ground)?;
+    messages::measure(ground)?;
+    ping_pong::measure(ground)?;
+    pages::measure(ground)?;
+    switches::measure(ground)
+}

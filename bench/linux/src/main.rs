@@ -1,0 +1,82 @@
+//! `/init` of the Linux guest: measures one mode's operations, prints a line for each, and ends the machine.
+//!
+//! The mode is the program's argument: `instructions` (one CPU, QEMU counts instructions) or `times` (two CPUs).
+//! As process 1 it mounts what it reads and reboots at the end (QEMU runs with `-no-reboot`); as an ordinary
+//! process it only measures, for a look by hand. A failed measurement panics: as process 1 that panics the
+//! guest's kernel, no `end` line appears, and the host reports the console's last lines.
+
+mod clock;
+mod machine;
+mod pages;
+mod process;
+mod shared;
+mod shootdown;
+mod switches;
+
+use clock::{COUNTING, Effort, TIMING};
+use fos_bench_linux::line::{Line, Measurement};
+
+fn main() {
+    let mode = std::env::args().nth(1).unwrap_or_default();
+    machine::prepare();
+    process::pin(0);
+    match mode.as_str() {
+        "instructions" => measure_instructions(),
+        "times" => measure_times(),
+        _ => panic!("{mode:?} is no mode: say `instructions` or `times`"),
+    }
+    for note in machine::notes() {
+        print(Line::Note(note));
+    }
+    print(Line::End);
+    machine::end();
+}
+
+fn print(line: Line) {
+    println!("{line}");
+    machine::drain_console(); // or its interrupts fall into the next measurement
+}
+
+fn report(key: &str, value: u64, unit: &str, effort: Effort, how: &str) {
+    let (key, unit, how) = (key.to_owned(), unit.to_owned(), format!("{how}median of {}", effort.samples));
+    print(Line::Bench(Measurement { key, value, unit, how }));
+}
+
+fn measure_instructions() {
+    let report = |key, value, how| report(key, value, "instructions", COUNTING, &format!("{how}; "));
+    report("linux_getppid", switches::getppid(), "getppid by a bare syscall instruction");
+    let value = switches::futex_ping_pong();
+    report("linux_futex_ping_pong", value, "round trip of two processes on one CPU over a shared futex word");
+    let value = switches::pipe_ping_pong();
+    report("linux_pipe_ping_pong", value, "round trip of two processes on one CPU, 64 bytes each way");
+    let value = switches::sched_yield_switch();
+    report("linux_sched_yield_switch", value, "half a round trip of two yielding threads of one process");
+    let (restrict, relax) = pages::mprotect_page();
+    report("linux_mprotect_page", restrict, "one touched page made read-only");
+    report("linux_mprotect_page_back", relax, "one touched page made writable again");
+    let value = pages::munmap_page_after(COUNTING, |_| ());
+    report("linux_munmap_page", value, "one touched page, frame freed, one CPU");
+    report("linux_mmap_touch_page", pages::mmap_touch_page(), "mmap and first write, frame cleared");
+    report(
+        "linux_mmap_batched",
+        pages::mmap_batched(),
+        "per page, MAP_POPULATE of 512 pages, frames cleared",
+    );
+    let (one, batched) = pages::mmap_existing();
+    report("linux_mmap_existing_page", one, "mmap with MAP_POPULATE of one memfd page that is in memory");
+    report("linux_mmap_existing_batched", batched, "per page, the same with 512 pages");
+}
+
+fn measure_times() {
+    let scale = clock::Scale::measure();
+    let times = shootdown::munmap(&scale);
+    report_times("linux_munmap_1cpu_ns", &times.one_cpu, "one CPU");
+    report_times("linux_munmap_2cpu_ns", &times.two_cpus, "two CPUs, a thread running on the other");
+}
+
+fn report_times(key: &str, times: &shootdown::Times, touched_on: &str) {
+    let rounds = shootdown::ROUNDS;
+    let how = format!("munmap of a page touched on {touched_on}; median of {rounds} rounds, each the ");
+    report(key, times.median, "ns", TIMING, &how);
+    print(Line::Note(format!("{key}: rounds from {} to {} ns", times.range.0, times.range.1)));
+}
