@@ -1,0 +1,76 @@
+//! The table of what each key may cost at most, and what of Linux stands beside it. The one place where a target is
+//! written.
+
+use super::document::{Row, Versus};
+use fos_bench_linux::line::Measurement;
+
+/// What is expected of a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The key.
+    pub key: &'static str,
+    /// The most it may be, in the unit it is measured in.
+    pub at_most: Option<f64>,
+    /// The key of the Linux guest's measurement that does the same work.
+    pub beside: Option<&'static str>,
+}
+
+const fn target(key: &'static str, at_most: Option<f64>, beside: Option<&'static str>) -> Target {
+    Target { key, at_most, beside }
+}
+
+/// The kernel suite's keys.
+pub const KERNEL: &[Target] = &[
+    target("null_call", Some(45.0), Some("linux_getppid")),
+    target("mailbox_send_64", Some(220.0), None),
+    target("mailbox_take_64", Some(48.0), None),
+    target("ping_pong_one_core", Some(850.0), Some("linux_futex_ping_pong")),
+    target("map_page", Some(300.0), Some("linux_mmap_existing_page")),
+    target("map_page_batched", Some(40.0), Some("linux_mmap_existing_batched")),
+    target("reflect", Some(40.0), None),
+    target("protect_page", None, Some("linux_mprotect_page")),
+    target("unmap_page", None, Some("linux_munmap_page")),
+    target("thread_switch", None, Some("linux_sched_yield_switch")),
+    target("unmap_1core_ns", None, Some("linux_munmap_1cpu_ns")),
+    target("unmap_2core_ns", None, Some("linux_munmap_2cpu_ns")),
+    target("boot_seconds", Some(0.3), None),
+    target("kernel_lines", Some(8000.0), None),
+    target("kernel_text_bytes", Some(131_072.0), None),
+];
+
+/// The row with its target, and what stands beside it among Linux's measurements.
+pub fn apply(mut row: Row, linux: &[Measurement]) -> Row {
+    let Some(target) = KERNEL.iter().find(|target| target.key == row.key) else { return row };
+    row.target = target.at_most;
+    let beside = linux.iter().find(|other| Some(other.key.as_str()) == target.beside);
+    if row.versus.is_none() {
+        row.versus = beside.map(|other| Versus { what: other.key.clone(), value: other.value as f64 });
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_gets_its_target_and_its_neighbour() {
+        let linux = [Measurement {
+            key: "linux_getppid".into(),
+            value: 323,
+            unit: "instructions".into(),
+            how: "x".into(),
+        }];
+        let row = apply(Row::new("null_call", 40.0, "instructions", "icount"), &linux);
+        assert_eq!(row.target, Some(45.0));
+        assert_eq!(row.versus.unwrap().value, 323.0);
+        let other = apply(Row::new("unheard_of", 1.0, "instructions", "icount"), &linux);
+        assert_eq!((other.target, other.versus), (None, None));
+    }
+
+    #[test]
+    fn keys_are_distinct() {
+        let keys: std::collections::BTreeSet<_> = KERNEL.iter().map(|target| target.key).collect();
+        assert_eq!(keys.len(), KERNEL.len());
+    }
+}

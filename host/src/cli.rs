@@ -1,0 +1,260 @@
+//! The command line, as types: what `./fos --help` says is what is parsed. Global flags first, then one variant per
+//! subcommand; what each does is in `commands/`.
+
+use crate::failure::{Code, NOT_STARTED};
+use crate::machine::accelerator::Choice;
+use crate::machine::qemu::Model;
+use clap::{Args, Parser, Subcommand};
+
+/// Builds, boots, tests and measures fos, a factored operating system
+#[derive(Debug, Parser)]
+#[command(name = "fos", bin_name = "./fos", version, max_term_width = 100)]
+#[command(after_help = EXAMPLES, after_long_help = long_help())]
+pub struct Cli {
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing on stderr but failures
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    #[command(subcommand)]
+    #[allow(missing_docs)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ./fos run                                boot four cores, two programs talk, busybox prints
+  ./fos run -- busybox echo hello          run a program inside; its output and status are ours
+  ./fos test                               everything CI runs
+  ./fos bench kernel --json                measure the kernel's paths
+  ./fos doctor                             what this host has and lacks";
+
+fn long_help() -> String {
+    let codes = Code::ALL.iter().map(|(code, about)| format!("  {:>3}  {about}\n", *code as u8));
+    let not_started =
+        format!("  {NOT_STARTED}  `run -- COMMAND` only: something failed before COMMAND started");
+    format!(
+        "{EXAMPLES}\n\nExit codes:\n    0  success\n{}{not_started}\n       \
+         (`run -- COMMAND` otherwise exits with COMMAND's status; 128+n when signal n ended it)\n\n\
+         Environment:\n  NO_COLOR         no colours\n  FOS_NO_INSTALL   never install missing packages\n  \
+         CARGO_TARGET_DIR where cargo builds, as for cargo itself",
+        codes.collect::<String>()
+    )
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the kernel, the guest programs and the boot archives
+    Build(BuildArguments),
+    /// Boot an image, or run one command in it
+    Run(RunArguments),
+    /// Run the tests, all that CI runs or the named suites
+    Test(TestArguments),
+    /// Measure, all suites or the named ones
+    Bench(BenchArguments),
+    /// Check format, lints, the tree's own rules, documents and licences
+    Check(CheckArguments),
+    /// Start a stopped machine and a debugger on its kernel
+    Gdb(GdbArguments),
+    /// Say what this host has, what it lacks, and how to get it
+    Doctor,
+}
+
+/// `fos build`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  ./fos build          everything\n  ./fos build hello    the image hello alone"
+)]
+pub struct BuildArguments {
+    /// Images to build; all when none is named
+    pub images: Vec<String>,
+}
+
+/// Which machine to boot; shared by `run` and `gdb`.
+#[derive(Debug, Args)]
+pub struct MachineArguments {
+    /// Image in images/, or a path of a .toml file
+    #[arg(long, default_value = "default")]
+    pub image: String,
+    /// Number of cores [default: as the image says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=255))]
+    pub cores: Option<u16>,
+    /// Memory, as 512M or 2G [default: as the image says]
+    #[arg(long, value_name = "M", value_parser = memory)]
+    pub memory: Option<u64>,
+    /// Machine that QEMU plays
+    #[arg(long, value_enum, default_value_t)]
+    pub machine: Model,
+    /// Word to add to the kernel's command line; may be repeated
+    #[arg(long, value_name = "WORD")]
+    pub append: Vec<String>,
+}
+
+/// `fos run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ./fos run                                   the default image's own programs
+  ./fos run --image hello --cores 16          another image, more cores
+  ./fos run -- busybox echo hello             prints hello, exit status 0
+  ./fos run --panic stop-all --verbose -- busybox true
+
+Without COMMAND the image's default commands run, and the console is on stdout. With
+COMMAND its output alone is on stdout and stderr; the console is kept in .fos/console.log.")]
+pub struct RunArguments {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub machine: MachineArguments,
+    /// How instructions run; auto tries KVM once and remembers
+    #[arg(long, value_enum, default_value_t)]
+    pub accel: Choice,
+    /// What a kernel panic stops
+    #[arg(long, value_enum, default_value_t)]
+    pub panic: PanicPolicy,
+    /// Seconds that COMMAND may run (no limit by default), or the image's default commands (1800)
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// Show the console on stderr, also with COMMAND
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Program of the image and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// What a kernel panic stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PanicPolicy {
+    /// The core it happens on; the others go on
+    #[default]
+    Fence,
+    /// The machine, with an exit status of its own
+    StopAll,
+}
+
+impl TestArguments {
+    /// The words of the command line again.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        words.extend(self.list.then(|| "--list".to_owned()));
+        words.extend(self.long.then(|| "--long".to_owned()));
+        words.extend(self.seed.map(|seed| format!("--seed={seed}")));
+        words.extend(self.suites.iter().cloned());
+        words
+    }
+}
+
+impl PanicPolicy {
+    /// The word on the kernel's command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            PanicPolicy::Fence => "panic=fence",
+            PanicPolicy::StopAll => "panic=stop-all",
+        }
+    }
+}
+
+/// `fos test`; also the command line of the program in tests/system, to which `fos test` passes it on.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ./fos test                          all that CI runs
+  ./fos test kernel hostile boot      these suites
+  ./fos test hostile --seed 7         with this seed
+  ./fos test --list                   the suites and their time budgets")]
+pub struct TestArguments {
+    /// Suites to run; all when none is named
+    pub suites: Vec<String>,
+    /// Name the suites with their time budgets and run nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Run also what does not fit the time budgets
+    #[arg(long)]
+    pub long: bool,
+    /// Seed of fuzzed tests; a new one by default, printed
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// `fos bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ./fos bench kernel           a table
+  ./fos bench kernel --json    one document: {\"schema\":\"fos.bench/1\",...}
+  ./fos bench kernel --write   also write the instruction counts into docs/performance.md")]
+pub struct BenchArguments {
+    /// Suites to run; all when none is named
+    pub suites: Vec<String>,
+    /// Leave out the Linux guest beside it
+    #[arg(long)]
+    pub without_linux: bool,
+    /// Write the exact counts into the table of docs/performance.md
+    #[arg(long)]
+    pub write: bool,
+}
+
+/// `fos check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ./fos check          all checks\n  ./fos check tidy     one of them")]
+pub struct CheckArguments {
+    /// Checks to run; all when none is named
+    pub checks: Vec<String>,
+    /// First write the tables in documents that are made from code
+    #[arg(long)]
+    pub write: bool,
+}
+
+/// `fos gdb`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ./fos gdb                      a stopped machine and gdb on its kernel
+  ./fos gdb --print --port 1234  start the machine only and say how to connect; Ctrl-C ends it")]
+pub struct GdbArguments {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub machine: MachineArguments,
+    /// Loopback port of the debugger's connection; a free one by default
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Start no debugger: print how to connect one, and keep the machine until it ends
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// Whole pages of memory, at least 16 MiB: less holds no boot archive.
+fn memory(text: &str) -> Result<u64, String> {
+    let bytes = fos_messages::image::parse_bytes(text).ok_or("not a size such as 512M or 2G")?;
+    if bytes < 16 << 20 {
+        return Err("less than 16M cannot hold a boot archive".to_owned());
+    }
+    Ok(bytes / 4096 * 4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_keeps_its_own_flags() {
+        let cli = Cli::parse_from(["fos", "run", "--cores", "2", "--", "busybox", "ls", "--json"]);
+        assert!(!cli.json);
+        let Command::Run(run) = cli.command else { panic!("not run") };
+        assert_eq!(run.command, ["busybox", "ls", "--json"]);
+    }
+
+    #[test]
+    fn memory_is_a_size() {
+        assert_eq!(memory("1G"), Ok(1 << 30));
+        assert!(memory("1M").is_err() && memory("many").is_err());
+    }
+}

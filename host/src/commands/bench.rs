@@ -1,0 +1,51 @@
+//! `fos bench`: measures suites, as a table for people or as one JSON document per suite.
+
+use super::Session;
+use crate::bench::document::Document;
+use crate::bench::{counts, kernel};
+use crate::cli::BenchArguments;
+use crate::failure::{Code, Failure, Result};
+use crate::talk::Talk;
+use crate::{data, packages};
+
+/// A suite of measurements.
+struct Suite {
+    name: &'static str,
+    measure: fn(bool, &Talk) -> Result<Document>,
+}
+
+const SUITES: &[Suite] = &[Suite { name: "kernel", measure: kernel::measure }];
+
+/// Measures the named suites, or all.
+pub fn run(arguments: &BenchArguments, session: Session) -> Result<u8> {
+    let suites = choose(&arguments.suites)?;
+    packages::ensure(&[packages::QEMU], &session.talk)?;
+    for suite in suites {
+        let document = (suite.measure)(!arguments.without_linux, &session.talk)?;
+        if session.json {
+            data::json(&document.json())?;
+        } else {
+            data::line(format_args!("suite {}: {}\n{}", document.suite, document.machine, document.table()))?;
+        }
+        if arguments.write {
+            counts::write(&document.rows)?;
+        }
+        let over = document.rows.iter().filter(|row| !row.within_target()).map(|row| row.key.as_str());
+        let over: Vec<&str> = over.collect();
+        if !over.is_empty() {
+            session.talk.say(format_args!("over target: {}", over.join(", ")));
+        }
+    }
+    Ok(0)
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Suite>> {
+    let find = |name: &String| {
+        let known = || SUITES.iter().map(|suite| suite.name).collect::<Vec<_>>().join(", ");
+        SUITES.iter().find(|suite| suite.name == name).ok_or_else(|| {
+            Failure::new(Code::NotFound, format!("no suite of measurements is named {name:?}"))
+                .hint(format!("the suites are: {}", known()))
+        })
+    };
+    if names.is_empty() { Ok(SUITES.iter().collect()) } else { names.iter().map(find).collect() }
+}
