@@ -379,7 +379,7 @@ fn children_are_counted_right_whoever_lowers_the_count() {
     let child = capabilities::take(space, slot, &first).unwrap();
     // All children are alike; how many may still be dropped, and how many were. They are dropped in bursts,
     // so that not each is over before the next is derived.
-    let (alive, dropped, patience) = (AtomicU32::new(1), AtomicU32::new(0), machine::Patience::new());
+    let (alive, dropped, patience) = (AtomicU32::new(0), AtomicU32::new(0), machine::Patience::new());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -396,10 +396,12 @@ fn children_are_counted_right_whoever_lowers_the_count() {
             });
         }
         let _shaken = machine::Shaken::begin();
-        for _ in 1..CHILDREN {
+        for number in 1..CHILDREN {
             let (slot, child) = find(space, derive_all(space, parent).unwrap()).unwrap();
             capabilities::take(space, slot, &child).unwrap();
-            alive.fetch_add(1, Ordering::AcqRel);
+            if number % BURST == BURST - 1 {
+                alive.fetch_add(BURST, Ordering::AcqRel);
+            }
         }
     });
     assert_eq!(children(space, parent), 0);
