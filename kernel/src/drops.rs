@@ -25,6 +25,8 @@ const UNMAP: u32 = 1;
 const AWAIT_END: u32 = 2;
 const UNWATCH: u32 = 3;
 const FREE: u32 = 4;
+/// The slot is free; the space that had its frames as page tables is not gone yet. Nothing of either is touched.
+const AWAIT_TABLES: u32 = 5;
 
 /// Positions in a job's cursors. The first two are the sweep's.
 const SWEEP_CORE: usize = 0;
@@ -33,10 +35,15 @@ const PAGE: usize = 2;
 const GENERATION: usize = 3;
 /// Word of a job's bytes that names the space a sweep is in.
 const SWEEP_SPACE: usize = 20;
+/// Word of a job's bytes that names the space it waits for in [`AWAIT_TABLES`].
+const FED_SPACE: usize = 21;
 
 /// Drops one slot of a space. Begins and ends on the space's home core; a job in the middle of it has
 /// `drop_stage` set, and must come back here. `Done` means: the slot is free.
 pub fn drop_slot(job: &Job, here: &'static Core, space: &'static Space, index: usize) -> Step {
+    if job.drop_stage.get() == AWAIT_TABLES {
+        return await_tables(job);
+    }
     let Some(slot) = space.slot(index) else { return Step::Done(Ok(0)) };
     if job.drop_stage.get() == BEGIN {
         let Some(capability) = slot.read() else { return Step::Done(Ok(0)) };
@@ -48,7 +55,7 @@ pub fn drop_slot(job: &Job, here: &'static Core, space: &'static Space, index: u
         }
         job.cursor[PAGE].set(0);
         job.cursor[GENERATION].set(0);
-        job.drop_stage.set(first_stage(here, space, slot, &capability));
+        job.drop_stage.set(first_stage(here, slot, &capability));
     }
     let Some(capability) = slot.read() else {
         job.drop_stage.set(BEGIN);
@@ -77,6 +84,21 @@ pub fn drop_slot(job: &Job, here: &'static Core, space: &'static Space, index: u
         return Step::Go(space.home());
     }
     free(space, slot, &capability);
+    if capability.kind == Kind::Tables && !job.thread.get().is_null() {
+        job.bytes()[FED_SPACE] = capability.object;
+        job.drop_stage.set(AWAIT_TABLES);
+        return await_tables(job);
+    }
+    job.drop_stage.set(BEGIN);
+    Step::Done(Ok(0))
+}
+
+/// A call waits until frames that were page tables are ordinary memory again. An end does not: the frames stay the fed
+/// space's until it is gone, and spaces that feed each other would wait for each other.
+fn await_tables(job: &Job) -> Step {
+    if !objects::is_gone(Reference(job.bytes()[FED_SPACE])) && !job.cancelled.load(Ordering::Acquire) {
+        return Step::Park;
+    }
     job.drop_stage.set(BEGIN);
     Step::Done(Ok(0))
 }
@@ -102,15 +124,16 @@ fn fallback(slot: &Slot, capability: &Capability) -> u64 {
     if capability.kind == Kind::Frames { slot.fallback() } else { 0 }
 }
 
-fn first_stage(here: &'static Core, space: &'static Space, slot: &Slot, capability: &Capability) -> u32 {
+fn first_stage(here: &'static Core, slot: &Slot, capability: &Capability) -> u32 {
     match capability.kind {
         Kind::Frames | Kind::Device if slot.mapping().is_some() => UNMAP,
-        Kind::Thread | Kind::Space | Kind::Mailbox | Kind::Tables if capability.is_owner() => {
-            let reference = capability.reference();
-            if reference != reference_to(space) {
-                end_object(here, reference);
-            }
+        Kind::Thread | Kind::Space | Kind::Mailbox if capability.is_owner() => {
+            end_object(here, capability.reference());
             AWAIT_END
+        }
+        Kind::Tables => {
+            end_object(here, capability.reference());
+            FREE
         }
         Kind::Watch => UNWATCH,
         Kind::Interrupt => {
@@ -296,6 +319,9 @@ fn begin_sweep_of(job: &Job, core: u64) {
 
 /// Looks at one slot. `None`: no more spaces on this core.
 fn sweep_slot(job: &Job, here: &'static Core) -> Option<Step> {
+    if job.drop_stage.get() == AWAIT_TABLES {
+        return Some(await_tables(job));
+    }
     let index = job.cursor[SLOT].get() as usize;
     let space = match Reference(job.bytes()[SWEEP_SPACE]) {
         Reference::NONE => first_space(here),
