@@ -95,10 +95,10 @@ pub struct Core {
     pub kicked: AtomicBool,
     /// The last epoch in which this core was seen without any reference to shared objects.
     pub quiescent: AtomicU64,
-    /// The mailbox (object address) and ticket that this core is sending to: voided if the core fails.
+    /// The mailbox (object address) whose slots this core is about to take or fill: voided if the core fails.
     pub sending_mailbox: AtomicU64,
-    /// See `sending_mailbox`: ticket (low half) and slots (high half).
-    pub sending_ticket: AtomicU64,
+    /// See `sending_mailbox`: as `taking` of `mailbox.rs` packs it.
+    pub sending: AtomicU64,
     /// Flush generation of the loaded space that this core has caught up with.
     pub flushed: AtomicU64,
     /// The loaded space, for whoever waits for a flush.
@@ -109,8 +109,11 @@ pub struct Core {
     pub counters: Counters,
     /// Set when its peers have given it up: it stops at the next chance, or at the NMI that follows.
     pub given_up: AtomicBool,
-    /// When the oldest unanswered request to this core was posted (time stamp), 0: none.
+    /// When this core was asked something that it has not looked at, or when a peer last looked whether it
+    /// has (time stamp); 0: it owes nothing.
     pub asked_at: AtomicU64,
+    /// For how long it had owed that answer then, in ticks that its peers lived through.
+    pub silence: AtomicU64,
 }
 
 /// Counts of a core, written by it alone.
@@ -204,8 +207,11 @@ impl Core {
     /// Makes this core's kernel look at its inbox soon. Coalesced; one that is about to look is left alone.
     pub fn kick(&self) {
         if !self.kicked.swap(true, Ordering::SeqCst) {
-            self.asked_at.store(crate::arch::machine::cpu::time_stamp() | 1, Ordering::Relaxed);
+            let now = crate::arch::machine::cpu::time_stamp();
+            self.silence.store(0, Ordering::Relaxed);
+            self.asked_at.store(now | 1, Ordering::Relaxed);
             crate::arch::machine::controller::interrupt(self.hardware_id);
+            this().scheduler.look_soon(now);
         }
     }
 }

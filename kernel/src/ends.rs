@@ -68,8 +68,8 @@ fn next(job: &Job, stage: u32) {
     job.cursor.iter().for_each(|cursor| cursor.set(0));
 }
 
-/// Waits for a grace period; `true` when it is over.
-fn grace(job: &Job, here: &Core) -> bool {
+/// Waits for a grace period; `true` when it is over. The epoch is in the job's last cursor.
+pub fn grace(job: &Job, here: &Core) -> bool {
     if job.cursor[EPOCH].get() == 0 {
         job.cursor[EPOCH].set(quiescence::begin(here));
     }

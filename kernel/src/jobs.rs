@@ -190,14 +190,16 @@ impl Job {
     }
     /// Hands it to a core. Says whether that core takes part.
     pub fn send_to(&'static self, here: &'static Core, core: u16) -> bool {
-        self.at.store(core, Ordering::Release);
         if core == here.number {
+            self.at.store(core, Ordering::Release);
             here.work.push(self);
             here.leave.set(1);
             return true;
         }
-        let alive = cores::get(core).filter(|core| core.is_alive());
-        alive.inspect(|core| Inbox::post_job(core, self)).is_some()
+        let Some(to) = cores::get(core).filter(|core| core.is_alive()) else { return false };
+        self.at.store(core, Ordering::Release);
+        Inbox::post_job(to, self);
+        true
     }
     /// The core it was at has failed; this is its thread's core.
     pub fn fail_here(&'static self, here: &'static Core) {
@@ -223,7 +225,9 @@ impl Job {
             self.at.store(home, Ordering::Release);
             Inbox::post_job(core, self);
         } else {
+            // The thread ends with its core, and its end waits for this.
             self.active.set(false);
+            recheck_everywhere(here);
         }
     }
     /// On the thread's core: its result arrives.
@@ -356,30 +360,31 @@ fn wait_for(here: &Core, thread: &Thread, ticket: u8) {
 }
 
 /// Puts a job where its last step says. Gives the result if it has ended here.
-fn place(job: &'static Job, here: &'static Core, step: Step) -> Option<Result<u64, Error>> {
-    match step {
-        Step::Done(result) => return Some(result),
-        Step::Again => {
-            here.work.push(job);
-            here.leave.set(1);
-        }
-        Step::Go(core) => {
-            if !job.send_to(here, core) {
-                return Some(Err(Error::CoreFailed));
+fn place(job: &'static Job, here: &'static Core, mut step: Step) -> Option<Result<u64, Error>> {
+    let mut announced = false;
+    loop {
+        match step {
+            Step::Done(result) => return Some(result),
+            Step::Again => {
+                here.work.push(job);
+                here.leave.set(1);
+            }
+            Step::Go(core) if job.send_to(here, core) => {}
+            // Halfway through dropping a capability it waits for the burial, else nobody could drop it.
+            Step::Go(_) if job.drop_stage.get() == 0 => return Some(Err(Error::CoreFailed)),
+            Step::Vanished => {}
+            Step::Go(_) | Step::Park if announced => here.parked.push(job),
+            Step::Go(_) | Step::Park => {
+                let (word, bit) = (usize::from(here.number) / 64, 1 << (here.number % 64));
+                PARKED[word].fetch_or(bit, Ordering::SeqCst);
+                // What it waits for may have come about before the bit was seen: one more look.
+                announced = true;
+                step = job.code.get().map_or(Step::Park, |code| code(job, here));
+                continue;
             }
         }
-        Step::Vanished => {}
-        Step::Park => {
-            let (word, bit) = (usize::from(here.number) / 64, 1 << (here.number % 64));
-            PARKED[word].fetch_or(bit, Ordering::SeqCst);
-            // What it waits for may have come about before the bit was seen: one more look.
-            match job.code.get().map_or(Step::Park, |code| code(job, here)) {
-                Step::Park => here.parked.push(job),
-                step => return place(job, here, step),
-            }
-        }
+        return None;
     }
-    None
 }
 
 /// One step of the first job of this core.

@@ -168,6 +168,12 @@ const HOLDER_WINDOW: usize = 64;
 /// Tries at taking slots against other senders before the mailbox counts as full.
 const TRIES: usize = 64;
 
+/// What a core notes before it takes slots: the first ticket, how many, and which pair pays, plus one.
+#[inline(always)]
+pub fn taking(ticket: u32, slots: u32, payer: u32) -> u64 {
+    u64::from(ticket) | u64::from(slots) << 32 | u64::from(payer) << 40
+}
+
 /// What a message carries beside its bytes.
 #[derive(Clone, Copy)]
 pub struct Envelope {
@@ -266,10 +272,10 @@ impl Mailbox {
             || self.control().bells.load(Ordering::SeqCst) != 0
     }
 
-    /// The ticket the receiver will take next, as it says, if it names a slot that is out.
+    /// Whether a ticket was given out, and its slot has not come back.
     pub fn holds_message(&self, ticket: u32) -> bool {
-        let tail = self.tail.load(Ordering::Acquire);
-        tail.wrapping_sub(ticket).wrapping_sub(1) < self.slots()
+        let reclaimed = self.reclaimed.load(Ordering::Acquire);
+        ticket.wrapping_sub(reclaimed) < self.tail.load(Ordering::Acquire).wrapping_sub(reclaimed)
     }
 
     /// The thread that will sleep for this mailbox. Fails if another does already.
@@ -399,28 +405,32 @@ impl Mailbox {
         })
     }
 
-    /// Takes slots: their first ticket.
+    /// Takes slots: their first ticket. The core notes first what it is about to take, so that slots that
+    /// it takes and never fills can be found.
     #[inline(always)]
-    fn take_slots(&self, slots: u32, reserved: u32) -> Result<u32, Error> {
+    fn take_slots(&self, here: &Core, slots: u32, reserved: u32, payer: u32) -> Result<u32, Error> {
         for _ in 0..TRIES {
             let tail = self.tail.load(Ordering::Relaxed);
             let used = tail.wrapping_sub(self.reclaimed.load(Ordering::Acquire));
             if used + slots + reserved > self.slots() {
-                return Err(Error::Full);
+                break;
             }
+            here.sending.store(taking(tail, slots, payer), Ordering::Relaxed);
+            here.sending_mailbox.store(self as *const Mailbox as u64, Ordering::Release);
             let next = tail.wrapping_add(slots);
             if self.tail.compare_exchange(tail, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return Ok(tail);
             }
         }
+        here.sending_mailbox.store(0, Ordering::Release);
         Err(Error::Full)
     }
 
     /// Charges the sender and takes slots: who pays, and the first ticket.
     #[inline(always)]
-    fn place(&self, sender: u64, slots: u32) -> Result<(u32, u32), Error> {
+    pub fn place(&self, here: &Core, sender: u64, slots: u32) -> Result<(u32, u32), Error> {
         let payer = self.charge(sender, slots)?;
-        let ticket = self.take_slots(slots, self.reserved.load(Ordering::Relaxed));
+        let ticket = self.take_slots(here, slots, self.reserved.load(Ordering::Relaxed), payer);
         if ticket.is_err() {
             self.holder(payer as usize - 1).fetch_sub(u64::from(slots), Ordering::AcqRel);
         }
@@ -440,16 +450,14 @@ impl Mailbox {
     ) -> Result<u32, Error> {
         let slots = slots_for(length) as u32;
         self.reclaim(slots + 1);
-        let (payer, ticket) = match self.place(envelope.sender, slots) {
+        let (payer, ticket) = match self.place(here, envelope.sender, slots) {
             // What the receiver has freed may not all have been given back yet.
             Err(Error::Full) => {
                 self.reclaim(self.slots());
-                self.place(envelope.sender, slots)?
+                self.place(here, envelope.sender, slots)?
             }
             placed => placed?,
         };
-        here.sending_ticket.store(u64::from(ticket) | u64::from(slots) << 32, Ordering::Relaxed);
-        here.sending_mailbox.store(self as *const Mailbox as u64, Ordering::Release);
         for step in 0..slots {
             self.payer(ticket.wrapping_add(step)).store(payer, Ordering::Relaxed);
         }
@@ -537,7 +545,8 @@ impl Mailbox {
     /// even that one (it frees nothing), bell 63 rings instead, and whoever asked can ask again.
     pub fn notify(&self, kind: MessageKind, badge: u64, payload: &[u64]) {
         self.reclaim(self.slots());
-        let Ok(ticket) = self.take_slots(1, 0) else {
+        let here = cores::this();
+        let Ok(ticket) = self.take_slots(here, 1, 0, 0) else {
             self.ring(1 << 63);
             return;
         };
@@ -549,14 +558,18 @@ impl Mailbox {
             core::ptr::copy_nonoverlapping(payload.as_ptr().cast::<u8>(), to, bytes);
         }
         self.publish(ticket, 1, bytes, Envelope { sender: 0, badge, kind }, 0);
+        here.sending_mailbox.store(0, Ordering::Release);
         self.wake_receiver();
     }
 
-    /// A core failed while sending: what it had taken becomes void.
-    pub fn void(&self, ticket: u32, slots: u32) {
+    /// A core failed while sending: what it had [taken](taking) becomes void.
+    pub fn void(&self, taken: u64) {
+        let (ticket, slots, payer) = (taken as u32, (taken >> 32) as u32 & 0xff, (taken >> 40) as u32);
         let stamp = self.control().stamp(ticket, self.mask);
-        let out = ticket.wrapping_sub(self.reclaimed.load(Ordering::Acquire)) < self.slots();
-        if out && stamp.load(Ordering::SeqCst) != ticket.wrapping_add(1) {
+        if self.holds_message(ticket) && stamp.load(Ordering::SeqCst) != ticket.wrapping_add(1) {
+            for step in 0..slots {
+                self.payer(ticket.wrapping_add(step)).store(payer, Ordering::Relaxed);
+            }
             let envelope = Envelope { sender: 0, badge: 0, kind: MessageKind::Void };
             self.publish(ticket, slots, 0, envelope, 0);
             self.wake_receiver();

@@ -41,6 +41,8 @@ pub struct Scheduler {
     slice_end: Cell<u64>,
     /// What the timer is set to; `u64::MAX`: off.
     armed: Cell<u64>,
+    /// See `HORIZON_MICROSECONDS`, in ticks.
+    horizon: Cell<u64>,
 }
 
 /// Log2 of the ticks of one wheel slot: about a millisecond on a GHz machine.
@@ -95,6 +97,17 @@ impl Scheduler {
             }
         }
         self.last.set(kept_last);
+    }
+
+    /// A thread that is not inside a call of this entry runs no more: its registers are where others may
+    /// read and change them.
+    pub fn stop(&self, here: &'static Core, thread: &'static Thread) {
+        if core::ptr::eq(here.current.get(), thread) {
+            put_away(here, thread);
+        } else if thread.state.get() == State::Ready {
+            self.remove(thread);
+        }
+        thread.state.set(State::Stopped);
     }
 
     /// Starts a thread's timer for its deadline.
@@ -156,7 +169,7 @@ impl Scheduler {
 
     /// Looks for the soonest deadline, as far ahead as the horizon; `u64::MAX` without timers.
     fn next_timer(&self, now: u64) -> u64 {
-        let horizon = now + clock::ticks(HORIZON_MICROSECONDS);
+        let horizon = now + self.horizon.get();
         if self.timers.get() == 0 {
             return u64::MAX;
         }
@@ -201,6 +214,16 @@ impl Scheduler {
         self.fire_by(if self.slice_end.get() == 0 { next } else { next.min(self.slice_end.get()) });
     }
 
+    /// Has the timer fire soon enough to see whether a core answers that was asked something now.
+    #[inline(always)]
+    pub fn look_soon(&self, now: u64) {
+        self.fire_by(now + self.horizon.get());
+    }
+    /// The longest time that the timer is set to, in ticks.
+    pub fn horizon(&self) -> u64 {
+        self.horizon.get()
+    }
+
     /// Asks that the current thread goes to the end of the queue on the way out.
     pub fn rotate(&self, here: &Core) {
         self.rotate_wanted.set(true);
@@ -210,6 +233,7 @@ impl Scheduler {
     /// Sets the core's timer state at its start.
     pub fn start(&self, here: &Core) {
         self.armed.set(u64::MAX);
+        self.horizon.set(clock::ticks(HORIZON_MICROSECONDS));
         let now = cpu::time_stamp();
         self.planted_at.set(failure::planted(here).map_or(u64::MAX, |ticks| now + ticks));
         self.fire_by(self.planted_at.get());
@@ -242,6 +266,7 @@ fn leave(here: &'static Core) -> ! {
             crate::posts::take(here);
         }
         if !here.work.is_empty() {
+            put_away_stopped(here);
             (0..STEPS_PER_EXIT).for_each(|_| jobs::run_one(here));
             if !here.work.is_empty() && !has_ready(here) {
                 // Work may be the end of the very space that is loaded here, or wait for a core whose work is that.
@@ -256,9 +281,6 @@ fn leave(here: &'static Core) -> ! {
         };
         if !here.work.is_empty() {
             here.scheduler.fire_by(cpu::time_stamp() + clock::ticks(CHUNK_PAUSE_MICROSECONDS));
-        }
-        if !here.parked.is_empty() {
-            here.scheduler.fire_by(cpu::time_stamp() + clock::ticks(HORIZON_MICROSECONDS));
         }
         if thread.copy_out_pending.get() {
             load_space(here, thread.space);
@@ -301,6 +323,14 @@ fn choose(here: &'static Core) -> Option<&'static Thread> {
 fn thread_counts(here: &Core, thread: &Thread) {
     thread.switches.set(thread.switches.get() + 1);
     cores::count(&here.counters.switches);
+}
+
+/// A thread that has stopped or faulted itself is current no more, before other work may look at it.
+fn put_away_stopped(here: &'static Core) {
+    // SAFETY: the current thread is in place until it is put away.
+    let current = unsafe { here.current.get().as_ref() };
+    let stopped = |thread: &&Thread| matches!(thread.state.get(), State::Stopped | State::Faulted);
+    current.filter(stopped).into_iter().for_each(|thread| put_away(here, thread));
 }
 
 /// The current thread stops being current: its account, and what of its state is still in the CPU.
@@ -383,10 +413,6 @@ fn idle(here: &'static Core) {
     quiescence::pass(here);
     if !here.work.is_empty() || !here.inbox.is_empty() {
         return;
-    }
-    if !here.parked.is_empty() || failure::somebody_owes_an_answer(here) {
-        // A core that should answer may have failed: look again in time.
-        here.scheduler.fire_by(cpu::time_stamp() + clock::ticks(HORIZON_MICROSECONDS));
     }
     if poll(here) {
         return;

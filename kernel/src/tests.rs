@@ -13,4 +13,4 @@ mod memory_map;
 mod names;
 mod pages;
 mod quiescence;
-mod watch;
+pub(crate) mod watch;

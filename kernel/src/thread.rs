@@ -192,10 +192,17 @@ impl Thread {
         saved.rax = if mask != 0 { 0 } else { error };
         saved.rdx = mask;
         if self.stop_wanted.replace(false) {
-            self.state.set(State::Stopped);
+            here.scheduler.stop(here, self);
         } else {
             here.scheduler.make_ready(here, self);
         }
+    }
+
+    /// Whether it sleeps although a mailbox that it waits for has something. Home core only.
+    pub fn waits_in_vain(&self) -> bool {
+        let mut places = self.waiting.iter().take(self.waiting_count.get());
+        // SAFETY: as in `forget_waits`.
+        places.any(|place| unsafe { place.get().as_ref() }.is_some_and(Mailbox::has_something))
     }
 
     /// Leaves every mailbox it waits for, and says which have something.
@@ -224,7 +231,7 @@ impl Thread {
             return;
         }
         if self.stop_wanted.replace(false) {
-            self.state.set(State::Stopped);
+            here.scheduler.stop(here, self);
         } else {
             here.scheduler.make_ready(here, self);
         }

@@ -56,9 +56,12 @@ pub fn remove(watchers: &AtomicU64, slot: &Slot) {
 
 /// The watched thing has ended: tells a few watchers. Says whether all have been told.
 pub fn tell(watchers: &AtomicU64, pending: &core::cell::Cell<u64>, reason: u64, detail: u64) -> bool {
-    let first = watchers.swap(ENDED, Ordering::AcqRel);
-    if first != ENDED {
+    let mut first = watchers.load(Ordering::Acquire);
+    while first != ENDED {
+        // Before the list is taken: whoever goes on for a core that failed here finds it in either place.
         pending.set(first);
+        let taken = watchers.compare_exchange(first, ENDED, Ordering::AcqRel, Ordering::Acquire);
+        first = taken.map_or_else(|now| now, |_| ENDED);
     }
     for _ in 0..fos_abi::limits::CHUNK_STEPS {
         let next = pending.get();
@@ -67,18 +70,19 @@ pub fn tell(watchers: &AtomicU64, pending: &core::cell::Cell<u64>, reason: u64, 
         }
         // SAFETY: a watch's slot is freed only by a job that comes to this core first (`drop_watch`).
         let slot = unsafe { &*(next as *const Slot) };
+        // A core that fails here leaves a watcher that is told twice, and never one that is not told.
+        notify(slot, reason, detail);
         pending.set(slot.next_watcher());
-        tell_one(slot, reason, detail);
+        slot.mark_told();
     }
     pending.get() == 0
 }
 
-/// Tells one watcher.
-pub fn tell_one(slot: &Slot, reason: u64, detail: u64) {
+/// Sends one watcher's notice.
+fn notify(slot: &Slot, reason: u64, detail: u64) {
     let Some(watch) = slot.read() else { return };
     if let Some(mailbox) = resolve::<Mailbox>(Reference(watch.length)) {
         mailbox.notify(MessageKind::Ended, watch.stamp, &[reason, detail]);
         mailbox.release_notice();
     }
-    slot.mark_told();
 }

@@ -325,12 +325,7 @@ fn stop_step(job: &'static Job, here: &'static Core) -> Step {
             Step::Done(Ok(0))
         }
         State::Ready => {
-            if core::ptr::eq(here.current.get(), thread) {
-                here.leave.set(1);
-            } else {
-                here.scheduler.remove(thread);
-            }
-            thread.state.set(State::Stopped);
+            here.scheduler.stop(here, thread);
             Step::Done(Ok(0))
         }
         State::Waiting if thread.waiting_count.get() > 0 => {
@@ -359,7 +354,7 @@ fn resume_step(job: &'static Job, here: &'static Core) -> Step {
     let thread = attempt!(target(job, Rights::CONTROL));
     at_home_of!(thread, here);
     let stopped = matches!(thread.state.get(), State::Stopped | State::Faulted);
-    if !stopped || !thread.is_alive() || core::ptr::eq(here.current.get(), thread) {
+    if !stopped || !thread.is_alive() {
         return Step::Done(Err(Error::WrongState));
     }
     here.scheduler.make_ready(here, thread);

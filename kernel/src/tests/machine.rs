@@ -242,6 +242,7 @@ pub fn peer() -> Seat {
         &*core
     };
     cores::add(core);
+    core.scheduler.start(core);
     Seat(core)
 }
 

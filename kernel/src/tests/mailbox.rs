@@ -256,15 +256,19 @@ fn what_a_failed_core_was_sending_becomes_void_once() {
     let mailbox = mailbox(64);
     let mut receiver = Receiver::new(mailbox);
     send(mailbox, 1, b"before").unwrap();
-    let ticket = mailbox.take_slots(3, 0).unwrap();
+    let (payer, ticket) = mailbox.place(machine::here(), 7, 3).unwrap();
+    let taken = machine::here().sending.load(Ordering::Relaxed);
+    assert_eq!(taken, super::taking(ticket, 3, payer), "noted when it was taken");
     send(mailbox, 2, b"after").unwrap();
-    mailbox.void(ticket, 3);
-    mailbox.void(0, 1);
+    mailbox.void(taken);
+    mailbox.void(super::taking(0, 1, 0));
     assert_eq!(receiver.take().unwrap().bytes, b"before", "a message that is whole stays");
     let (void, slots) = receiver.look().unwrap();
     assert_eq!((void.kind, slots), (MessageKind::Void as u8, 3));
     receiver.take();
     assert_eq!(receiver.take().unwrap().bytes, b"after");
+    mailbox.reclaim(64);
+    assert_eq!(mailbox.holder(payer as usize - 1).load(Ordering::Relaxed) & 0xffff, 0, "its sender's again");
 }
 
 #[test]

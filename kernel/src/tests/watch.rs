@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A watch's slot, whose notice goes to the mailbox with this cookie.
-fn watcher(space: &'static Space, mailbox: &'static Mailbox, cookie: u64) -> &'static Slot {
+pub fn watcher(space: &'static Space, mailbox: &'static Mailbox, cookie: u64) -> &'static Slot {
     mailbox.reserve_notice().unwrap();
     let capability = Capability {
         kind: Kind::Watch,
@@ -27,8 +27,8 @@ fn watcher(space: &'static Space, mailbox: &'static Mailbox, cookie: u64) -> &'s
     space.slot(insert(space, &capability).unwrap().index()).unwrap()
 }
 
-/// The cookies of all notices in a mailbox that nobody receives from.
-fn told(mailbox: &'static Mailbox) -> Vec<u64> {
+/// The headers of all messages in a mailbox that nobody receives from, up to the first hole.
+pub fn headers(mailbox: &'static Mailbox) -> Vec<&'static Header> {
     let first = reference_to(mailbox).frame() + mailbox.private_frames as u64;
     let slots = mailbox.slots();
     let there = |ticket: &u32| {
@@ -39,7 +39,12 @@ fn told(mailbox: &'static Mailbox) -> Vec<u64> {
     // SAFETY: the ring follows the control page, and its stamp says that a header is there.
     let header =
         |ticket: u32| unsafe { &*frame_pointer(first + 1).add(ticket as usize * SLOT_SIZE).cast::<Header>() };
-    let mut cookies: Vec<u64> = (0..slots).take_while(there).map(|ticket| header(ticket).badge).collect();
+    (0..slots).take_while(there).map(header).collect()
+}
+
+/// The cookies of all notices in a mailbox that nobody receives from.
+pub fn told(mailbox: &'static Mailbox) -> Vec<u64> {
+    let mut cookies: Vec<u64> = headers(mailbox).iter().map(|header| header.badge).collect();
     cookies.sort_unstable();
     cookies
 }
