@@ -11,4 +11,5 @@ extern crate std;
 pub mod control;
 pub mod frame;
 pub mod image;
+pub mod rpc;
 pub mod start;

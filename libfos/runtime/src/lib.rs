@@ -1,0 +1,35 @@
+//! The cooperative server: tasks written as straight-line `async` code over three mailboxes, served in the order
+//! responses, internal, external. One [`Runtime`] is one thread's; it does nothing by itself. Whoever drives it calls
+//! [`Runtime::step`] until that says [`Step::Idle`], then sleeps until a message comes or the time it names: the main
+//! loop of a process on the machine, the event loop of the simulator, or a test.
+//!
+//! Everything outside (time, mailboxes, watches, randomness) is behind one trait, [`port::Port`], so the same server
+//! runs in all three places. Nothing here waits for ever: each call has a deadline, and an answer when its peer dies.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+#[cfg(test)]
+extern crate std;
+
+mod calls;
+mod instant;
+mod load;
+mod peers;
+pub mod port;
+mod runtime;
+mod serve;
+mod tasks;
+mod timers;
+
+pub use calls::{CALLS_MAX, Within};
+pub use instant::Instant;
+pub use load::{BUCKETS, Histogram, Load};
+pub use peers::PEERS_MAX;
+pub use runtime::{Runtime, Step, Work};
+pub use serve::{REQUESTS_MAX, Serve};
+pub use tasks::Priority;
+
+#[cfg(test)]
+mod tests;

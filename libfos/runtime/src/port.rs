@@ -1,0 +1,98 @@
+//! What a runtime needs from below: its mailboxes, a clock, watches, random numbers. Three implementations: libfos's over
+//! the kernel and channels, the simulator's, and the tests'.
+
+use crate::Instant;
+use fos_abi::Identity;
+use fos_messages::rpc::{Address, SendError};
+
+/// A server's three mailboxes, in the order in which they are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Answers to its own calls, and notices of the kernel.
+    Response = 0,
+    /// From members of its own fleet; nobody else holds a key.
+    Internal = 1,
+    /// From clients.
+    External = 2,
+}
+
+/// Which way a message came, so that an answer may go back the same way. [`Route::MAILBOX`]: only by an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Route(pub u32);
+
+impl Route {
+    /// Not over a channel.
+    pub const MAILBOX: Route = Route(0);
+}
+
+/// A message in place, or a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incoming<'a> {
+    /// Who sent it, as the kernel stamped it.
+    pub sender: Identity,
+    /// The badge of the key it was sent with.
+    pub badge: u64,
+    /// The way back.
+    pub route: Route,
+    /// What it says.
+    pub event: Event<'a>,
+}
+
+/// What came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// Bytes that `sender` wrote: not to be trusted.
+    Message(&'a [u8]),
+    /// Something that was watched with this cookie has ended.
+    Ended {
+        /// As [`Port::watch`] was given it.
+        cookie: u64,
+    },
+}
+
+/// Everything outside of a runtime. Nothing here waits.
+pub trait Port {
+    /// The time.
+    fn now(&self) -> Instant;
+
+    /// A random number: from the kernel's generator on the machine, from the seed in the simulator.
+    fn random(&self) -> u64;
+
+    /// Who this process is.
+    fn identity(&self) -> Identity;
+
+    /// The address of one of its mailboxes, with a key that may only send. The response mailbox's goes out with each
+    /// request that is not sent over a channel.
+    fn address(&self, class: Class) -> Address;
+
+    /// Sends a message, whole or not at all.
+    fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError>;
+
+    /// Sends a message back the way another came.
+    fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError>;
+
+    /// Whether messages to there go over a channel, so that answers find the way back without an address.
+    fn has_way_back(&self, to: &Address) -> bool;
+
+    /// Shows the next message of a mailbox and frees it. `false`: there is none.
+    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool;
+
+    /// From now on the end of the mailbox there is told to the response mailbox, once, with this cookie: also when it
+    /// has ended already.
+    fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError>;
+
+    /// Ends a watch.
+    fn unwatch(&self, cookie: u64);
+
+    /// Bytes of answers that the response mailbox has room for, in all and from one sender.
+    fn answer_room(&self) -> AnswerRoom;
+}
+
+/// Room for answers, in slots of the response mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerRoom {
+    /// Slots in all.
+    pub slots: u32,
+    /// Slots that one sender may hold.
+    pub slots_per_sender: u32,
+}

@@ -1,0 +1,182 @@
+//! The loop, a step at a time: responses first, then what has become ready, then requests from the own fleet, then
+//! clients', and background work when there is nothing else.
+
+use crate::calls::{Calls, Within};
+use crate::port::{Class, Event, Incoming, Port};
+use crate::serve::{Begun, Serve, Services};
+use crate::tasks::{Priority, Tasks};
+use crate::timers::{Timer, Timers};
+use crate::{Instant, Load};
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+/// What a step found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It did something; there may be more.
+    Did(Work),
+    /// There is nothing to do before this time, or before a message comes.
+    Idle(Option<Instant>),
+}
+
+/// What a step did, for whoever accounts for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Took a message to the response mailbox.
+    Response,
+    /// Began a request: its interface and operation.
+    Request(Class, u16, u16),
+    /// Dropped a message that was none.
+    Garbage(Class),
+    /// Ran a task that was waiting.
+    Task,
+    /// Ran a background task.
+    Background,
+}
+
+struct Inner {
+    port: Rc<dyn Port>,
+    tasks: Tasks,
+    timers: Timers,
+    calls: Calls,
+    services: Rc<Services>,
+}
+
+/// One thread's runtime. Clones are the same runtime.
+#[derive(Clone)]
+pub struct Runtime(Rc<Inner>);
+
+impl Runtime {
+    /// A runtime over a port.
+    pub fn new(port: Rc<dyn Port>) -> Runtime {
+        let (tasks, timers, calls, services) =
+            (Tasks::default(), Timers::default(), Calls::default(), Rc::default());
+        Runtime(Rc::new(Inner { port, tasks, timers, calls, services }))
+    }
+
+    /// What is below.
+    pub fn port(&self) -> &dyn Port {
+        &*self.0.port
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.0.calls
+    }
+
+    /// Adds a task.
+    pub fn spawn(&self, priority: Priority, task: impl Future<Output = ()> + 'static) {
+        self.0.tasks.spawn(priority, Box::pin(task));
+    }
+
+    /// Calls that give up after this time.
+    pub fn within(&self, time: Duration) -> Within {
+        Within::new(self.clone(), time)
+    }
+
+    /// Serves an interface to those who reach this class of mailbox.
+    pub fn serve(&self, class: Class, interface: u16, server: Rc<dyn Serve>) {
+        self.0.services.add(class, interface, server);
+    }
+
+    /// How loaded it is.
+    pub fn load(&self) -> Load {
+        self.0.services.load()
+    }
+
+    /// Messages to the response mailbox that answered nothing, and answers of its own that found no room.
+    pub fn lost(&self) -> (u64, u64) {
+        (self.0.calls.strays(), self.0.services.dropped_answers())
+    }
+
+    /// Sleeps for a time.
+    pub fn sleep(&self, time: Duration) -> Sleep {
+        Sleep { runtime: self.clone(), until: self.port().now().after(time), timer: None }
+    }
+
+    /// Does the next thing there is to do.
+    pub fn step(&self) -> Step {
+        let inner = &*self.0;
+        let now = inner.port.now();
+        inner.timers.fire(now);
+        inner.calls.expire(now);
+        if self.take_response() {
+            return Step::Did(Work::Response);
+        }
+        if inner.tasks.run_one(Priority::Normal) {
+            return Step::Did(Work::Task);
+        }
+        if let Some(work) = self.take_request(Class::Internal).or_else(|| self.take_request(Class::External))
+        {
+            return Step::Did(work);
+        }
+        if inner.tasks.run_one(Priority::Idle) {
+            return Step::Did(Work::Background);
+        }
+        let next = [inner.timers.next(), inner.calls.next_deadline()];
+        Step::Idle(next.into_iter().flatten().min())
+    }
+
+    fn take_response(&self) -> bool {
+        let calls = &self.0.calls;
+        self.0.port.take(Class::Response, &mut |incoming| match incoming.event {
+            Event::Message(bytes) => calls.answered(incoming.sender, bytes),
+            Event::Ended { cookie } => calls.peer_ended(cookie),
+        })
+    }
+
+    /// Takes a request and runs it up to where it first waits.
+    fn take_request(&self, class: Class) -> Option<Work> {
+        let mut begun = Begun::Dropped;
+        let services = &self.0.services;
+        let taken = self.0.port.take(class, &mut |incoming: Incoming<'_>| {
+            if let Event::Message(bytes) = incoming.event {
+                begun = services.begin(&self.0.port, class, &incoming, bytes);
+            }
+        });
+        if !taken {
+            return None;
+        }
+        Some(match begun {
+            Begun::Dropped => Work::Garbage(class),
+            Begun::Answered((interface, operation)) => Work::Request(class, interface, operation),
+            Begun::Task((interface, operation), request) => {
+                self.0.tasks.spawn(Priority::Normal, Box::pin(request));
+                self.0.tasks.run_one(Priority::Normal);
+                Work::Request(class, interface, operation)
+            }
+        })
+    }
+}
+
+/// Sleeps until a time.
+pub struct Sleep {
+    runtime: Runtime,
+    until: Instant,
+    timer: Option<Timer>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(timer) = self.timer.take() {
+            self.runtime.0.timers.cancel(timer);
+        }
+        if self.runtime.port().now() >= self.until {
+            return Poll::Ready(());
+        }
+        let timer = self.runtime.0.timers.set(self.until, context.waker().clone());
+        self.timer = Some(timer);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            self.runtime.0.timers.cancel(timer);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Tasks and which of them are ready. A task runs until it waits; nothing interrupts it. A waker may be held anywhere and
+//! for as long as one likes: one that outlives its task wakes whatever has its place now, which looks and waits again.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
+use spin::Mutex;
+
+/// When a ready task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Before any new message is taken, except responses.
+    Normal,
+    /// When no message waits and no other task is ready: background work.
+    Idle,
+}
+
+/// What a task does.
+pub type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+#[derive(Default)]
+struct Ready {
+    normal: Mutex<VecDeque<u32>>,
+    idle: Mutex<VecDeque<u32>>,
+}
+
+struct TaskWaker {
+    index: u32,
+    priority: Priority,
+    is_queued: AtomicBool,
+    ready: Arc<Ready>,
+}
+
+impl TaskWaker {
+    fn queue(&self) -> &Mutex<VecDeque<u32>> {
+        match self.priority {
+            Priority::Normal => &self.ready.normal,
+            Priority::Idle => &self.ready.idle,
+        }
+    }
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<TaskWaker>) {
+        self.wake_by_ref();
+    }
+    fn wake_by_ref(self: &Arc<TaskWaker>) {
+        if !self.is_queued.swap(true, Ordering::AcqRel) {
+            self.queue().lock().push_back(self.index);
+        }
+    }
+}
+
+/// A place for a task. Its waker stays for the next task of the same priority.
+struct Place {
+    work: Option<Work>,
+    waker: Waker,
+    task: Arc<TaskWaker>,
+}
+
+/// A runtime's tasks.
+#[derive(Default)]
+pub struct Tasks {
+    places: RefCell<Vec<Place>>,
+    free: [RefCell<Vec<u32>>; 2],
+    ready: Arc<Ready>,
+}
+
+impl Tasks {
+    /// Adds a task, ready to run.
+    pub fn spawn(&self, priority: Priority, work: Work) {
+        let free = self.free[priority as usize].borrow_mut().pop();
+        let mut places = self.places.borrow_mut();
+        let index = free.unwrap_or_else(|| {
+            let index = places.len() as u32;
+            let is_queued = AtomicBool::new(false);
+            let task = Arc::new(TaskWaker { index, priority, is_queued, ready: self.ready.clone() });
+            places.push(Place { work: None, waker: Waker::from(task.clone()), task });
+            index
+        });
+        let place = &mut places[index as usize];
+        place.work = Some(work);
+        place.task.wake_by_ref();
+    }
+
+    /// Runs the first ready task of this priority. `false`: there is none.
+    pub fn run_one(&self, priority: Priority) -> bool {
+        let Some(index) = self.queue(priority).lock().pop_front() else { return false };
+        let place = index as usize;
+        let (work, waker) = {
+            let mut places = self.places.borrow_mut();
+            let place = &mut places[place];
+            place.task.is_queued.store(false, Ordering::Release);
+            (place.work.take(), place.waker.clone())
+        };
+        let Some(mut work) = work else { return true };
+        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Pending => self.places.borrow_mut()[place].work = Some(work),
+            Poll::Ready(()) => self.free[priority as usize].borrow_mut().push(index),
+        }
+        true
+    }
+
+    fn queue(&self, priority: Priority) -> &Mutex<VecDeque<u32>> {
+        match priority {
+            Priority::Normal => &self.ready.normal,
+            Priority::Idle => &self.ready.idle,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Runtimes that talk to each other in a small world of mailboxes in memory: order of service, answers and who may give
+//! them, deadlines, a peer's death, redirection, background work.
+
+mod world;
+
+use crate::port::Class;
+use crate::{Priority, Runtime, Serve, Step, Work};
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
+use fos_abi::Identity;
+use fos_messages::rpc::wire::{Scalar, read_scalar};
+use fos_messages::rpc::{Address, AnswerBody, CallError, Caller, Context, Envelope, Kind, Served, Status};
+use world::{Node, World};
+
+const ADDER: u16 = 7;
+const DOUBLE: u16 = 1;
+const HANG: u16 = 2;
+const ELSEWHERE: u16 = 3;
+
+/// Doubles numbers, hangs, or sends its clients elsewhere.
+#[derive(Default)]
+struct Adder {
+    elsewhere: Cell<Address>,
+    askers: RefCell<Vec<Identity>>,
+}
+
+impl Serve for Adder {
+    fn serve(self: Rc<Self>, operation: u16, context: Context, body: &[u8]) -> Served {
+        let Some(number) = read_scalar::<u64>(body) else { return Served::Malformed };
+        self.askers.borrow_mut().push(context.sender);
+        match operation {
+            DOUBLE => {
+                Served::Task(Box::pin(async move { AnswerBody::Done((number * 2).to_le_bytes().to_vec()) }))
+            }
+            HANG => Served::Task(Box::pin(core::future::pending())),
+            ELSEWHERE => Served::Task(Box::pin(async move { AnswerBody::Redirected(self.elsewhere.get()) })),
+            _ => Served::Unknown,
+        }
+    }
+}
+
+type Outcome = Result<u64, CallError<Vec<u8>>>;
+
+/// Asks, and leaves the outcome in the cell.
+fn ask(runtime: &Runtime, to: Address, operation: u16, number: u64) -> Rc<RefCell<Option<Outcome>>> {
+    let place = Rc::new(RefCell::new(None));
+    let (caller, result) = (runtime.within(Duration::from_millis(10)), place.clone());
+    runtime.spawn(Priority::Normal, async move {
+        let answer = caller.call(&to, ADDER, operation, 8, &|bytes| number.write(bytes)).await;
+        let outcome = answer.and_then(|bytes| read_scalar::<u64>(&bytes).ok_or(CallError::BadAnswer));
+        *result.borrow_mut() = Some(outcome);
+    });
+    place
+}
+
+fn pair() -> (World, Node, Node, Rc<Adder>) {
+    let world = World::default();
+    let (client, server) = (world.node(), world.node());
+    let adder = Rc::new(Adder::default());
+    server.runtime.serve(Class::External, ADDER, adder.clone());
+    (world, client, server, adder)
+}
+
+#[test]
+fn a_call_is_answered() {
+    let (world, client, server, adder) = pair();
+    let outcome = ask(&client.runtime, server.address(Class::External), DOUBLE, 21);
+    world.run();
+    assert_eq!(*outcome.borrow(), Some(Ok(42)));
+    assert_eq!(*adder.askers.borrow(), [client.identity()]);
+    assert_eq!(server.runtime.load().requests, 0);
+    assert_eq!(server.runtime.load().answered, 1);
+}
+
+#[test]
+fn many_calls_are_under_way_at_once_but_no_more_than_their_answers_have_room() {
+    let (world, client, server, _) = pair();
+    let to = server.address(Class::External);
+    let outcomes: Vec<_> = (0..100).map(|number| ask(&client.runtime, to, DOUBLE, number)).collect();
+    world.run();
+    for (number, outcome) in outcomes.iter().enumerate() {
+        assert_eq!(*outcome.borrow(), Some(Ok(number as u64 * 2)));
+    }
+    let hanging: Vec<_> = (0..100).map(|number| ask(&client.runtime, to, HANG, number)).collect();
+    world.run();
+    let ended = |error: CallError<Vec<u8>>| {
+        hanging.iter().filter(|outcome| *outcome.borrow() == Some(Err(error.clone()))).count()
+    };
+    assert_eq!(ended(CallError::TimedOut), world::SLOTS_PER_SENDER as usize);
+    assert_eq!(ended(CallError::TooManyCalls), 100 - world::SLOTS_PER_SENDER as usize);
+    let again = ask(&client.runtime, to, DOUBLE, 5);
+    world.run();
+    assert_eq!(*again.borrow(), Some(Ok(10)));
+}
+
+#[test]
+fn what_the_server_does_not_know_or_can_not_read_is_said() {
+    let (world, client, server, _) = pair();
+    let unknown = ask(&client.runtime, server.address(Class::External), 99, 0);
+    let class = ask(&client.runtime, server.address(Class::Internal), DOUBLE, 0);
+    let short = Rc::new(RefCell::new(None));
+    let (caller, result, to) =
+        (client.runtime.within(Duration::from_millis(1)), short.clone(), server.address(Class::External));
+    client.runtime.spawn(Priority::Normal, async move {
+        *result.borrow_mut() = Some(caller.call(&to, ADDER, DOUBLE, 8, &|bytes| bytes.push(1)).await);
+    });
+    world.run();
+    assert_eq!(*unknown.borrow(), Some(Err(CallError::Unknown)));
+    assert_eq!(*class.borrow(), Some(Err(CallError::Unknown)));
+    assert_eq!(*short.borrow(), Some(Err(CallError::Malformed)));
+}
+
+#[test]
+fn a_call_ends_with_its_deadline_and_a_late_answer_is_a_stray() {
+    let (world, client, server, _) = pair();
+    let outcome = ask(&client.runtime, server.address(Class::External), HANG, 0);
+    world.run();
+    assert_eq!(*outcome.borrow(), Some(Err(CallError::TimedOut)));
+    server.runtime.spawn(Priority::Normal, async {});
+    world.run();
+    assert_eq!(server.runtime.load().requests, 1);
+}
+
+#[test]
+fn a_call_ends_when_its_peer_does() {
+    let (world, client, server, _) = pair();
+    let outcome = ask(&client.runtime, server.address(Class::External), HANG, 0);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(*outcome.borrow(), None);
+    world.kill(&server);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(*outcome.borrow(), Some(Err(CallError::PeerLost)));
+    let after = ask(&client.runtime, server.address(Class::External), DOUBLE, 0);
+    world.run_for(Duration::from_millis(1));
+    assert!(matches!(*after.borrow(), Some(Err(CallError::NotSent(_)))));
+}
+
+#[test]
+fn a_client_follows_a_redirection_but_not_in_a_circle() {
+    let (world, client, server, adder) = pair();
+    let other = world.node();
+    let target = Rc::new(Adder::default());
+    other.runtime.serve(Class::External, ADDER, target.clone());
+    target.elsewhere.set(server.address(Class::External));
+    adder.elsewhere.set(other.address(Class::External));
+    let circle = ask(&client.runtime, server.address(Class::External), ELSEWHERE, 1);
+    world.run();
+    assert!(matches!(*circle.borrow(), Some(Err(CallError::Redirected(_)))));
+    assert!(!target.askers.borrow().is_empty());
+}
+
+#[test]
+fn only_the_one_who_was_asked_can_answer() {
+    let (world, client, server, _) = pair();
+    let liar = world.node();
+    let outcome = ask(&client.runtime, server.address(Class::External), HANG, 0);
+    world.run_for(Duration::from_millis(1));
+    let request = world.last_request(&server);
+    let mut forged = Vec::new();
+    let (kind, status) = (Kind::Answer, Status::Done);
+    Envelope { request, interface: ADDER, operation: HANG, epoch: 0, kind, status, reply: None }
+        .write(&mut forged);
+    666u64.write(&mut forged);
+    liar.port().send(&client.address(Class::Response), &forged).unwrap();
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(*outcome.borrow(), None);
+    assert_eq!(client.runtime.lost().0, 1);
+}
+
+#[test]
+fn garbage_is_dropped_whatever_it_is() {
+    let (world, client, server, _) = pair();
+    for length in 0..64 {
+        for class in [Class::Response, Class::Internal, Class::External] {
+            let bytes: Vec<u8> = (0..length).map(|at| (at * 37 + length) as u8).collect();
+            client.port().send(&server.address(class), &bytes).unwrap();
+            world.run();
+        }
+    }
+    let outcome = ask(&client.runtime, server.address(Class::External), DOUBLE, 4);
+    world.run();
+    assert_eq!(*outcome.borrow(), Some(Ok(8)));
+}
+
+#[test]
+fn responses_come_before_internal_before_external_before_background() {
+    let (_, client, server, _) = pair();
+    server.runtime.serve(Class::Internal, ADDER, Rc::new(Adder::default()));
+    server.runtime.spawn(Priority::Idle, async {});
+    for class in [Class::External, Class::Internal, Class::Response] {
+        let mut request = Vec::new();
+        let (kind, status) = (Kind::Post, Status::Done);
+        Envelope { request: 0, interface: ADDER, operation: DOUBLE, epoch: 0, kind, status, reply: None }
+            .write(&mut request);
+        1u64.write(&mut request);
+        client.port().send(&server.address(class), &request).unwrap();
+    }
+    let order: Vec<Work> = core::iter::from_fn(|| match server.runtime.step() {
+        Step::Did(work) => Some(work),
+        Step::Idle(_) => None,
+    })
+    .collect();
+    let expected = [
+        Work::Response,
+        Work::Request(Class::Internal, ADDER, DOUBLE),
+        Work::Request(Class::External, ADDER, DOUBLE),
+        Work::Background,
+    ];
+    assert_eq!(order, expected);
+}
+
+#[test]
+fn sleepers_wake_in_order() {
+    let world = World::default();
+    let node = world.node();
+    let woken = Rc::new(RefCell::new(Vec::new()));
+    for milliseconds in [5, 1, 3] {
+        let (runtime, woken) = (node.runtime.clone(), woken.clone());
+        node.runtime.spawn(Priority::Normal, async move {
+            runtime.sleep(Duration::from_millis(milliseconds)).await;
+            woken.borrow_mut().push(milliseconds);
+        });
+    }
+    world.run();
+    assert_eq!(*woken.borrow(), [1, 3, 5]);
+}

@@ -1,0 +1,119 @@
+//! Why a call or a send did not do what it was for. What the server refused, what never left, and what may or may not
+//! have been done are told apart, since only the caller knows which of them it may repeat.
+
+use super::address::Address;
+
+/// The error of an operation that its server never refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Never {}
+
+impl core::fmt::Display for Never {
+    fn fmt(&self, _: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match *self {}
+    }
+}
+
+/// Why a message was not accepted. Nothing of it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// No free slot for this sender at the destination now.
+    Full,
+    /// Longer than a message may be.
+    TooLong,
+    /// The destination has ended, or the key was revoked or forged: look the name up again.
+    Closed,
+}
+
+impl core::fmt::Display for SendError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(match self {
+            SendError::Full => "the destination has no room for this sender now: try again later",
+            SendError::TooLong => "the message is longer than a message may be: send larger data as pages",
+            SendError::Closed => "the destination has ended: look its name up again",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// Why a call has no value. `E` is the operation's own error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallError<E = Never> {
+    /// The server understood and refused.
+    Refused(E),
+    /// The request was not sent.
+    NotSent(SendError),
+    /// This process has as many calls under way as it may. The request was not sent.
+    TooManyCalls,
+    /// The server takes no more requests now. It was not done.
+    Overloaded,
+    /// The server is not the one for this now. It was not done.
+    NotNow,
+    /// The server sends its clients elsewhere, again and again. It was not done.
+    Redirected(Address),
+    /// The server has no such operation.
+    Unknown,
+    /// The server could not read the request: the two sides differ.
+    Malformed,
+    /// The server speaks this version of the interface. It was not done.
+    OtherVersion(u32),
+    /// Two members in a row ended while they did this request; it is not tried again.
+    Poisonous,
+    /// The answer is no answer of this operation. It may have been done.
+    BadAnswer,
+    /// The server ended before it answered. It may have been done.
+    PeerLost,
+    /// The deadline passed. It may have been done, or be done yet.
+    TimedOut,
+}
+
+impl<E> CallError<E> {
+    /// Whether it is certain that the server did nothing, so that any request may be repeated elsewhere.
+    pub fn nothing_was_done(&self) -> bool {
+        !matches!(
+            self,
+            CallError::BadAnswer | CallError::PeerLost | CallError::TimedOut | CallError::Poisonous
+        )
+    }
+
+    /// The same failure of an operation with another error of its own; `refused` turns the server's.
+    pub fn map<F>(self, refused: impl FnOnce(E) -> F) -> CallError<F> {
+        match self {
+            CallError::Refused(error) => CallError::Refused(refused(error)),
+            CallError::NotSent(error) => CallError::NotSent(error),
+            CallError::TooManyCalls => CallError::TooManyCalls,
+            CallError::Overloaded => CallError::Overloaded,
+            CallError::NotNow => CallError::NotNow,
+            CallError::Redirected(address) => CallError::Redirected(address),
+            CallError::Unknown => CallError::Unknown,
+            CallError::Malformed => CallError::Malformed,
+            CallError::OtherVersion(version) => CallError::OtherVersion(version),
+            CallError::Poisonous => CallError::Poisonous,
+            CallError::BadAnswer => CallError::BadAnswer,
+            CallError::PeerLost => CallError::PeerLost,
+            CallError::TimedOut => CallError::TimedOut,
+        }
+    }
+}
+
+impl<E: core::fmt::Display> core::fmt::Display for CallError<E> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            CallError::Refused(error) => write!(formatter, "{error}"),
+            CallError::NotSent(error) => write!(formatter, "the request was not sent: {error}"),
+            CallError::TooManyCalls => write!(formatter, "too many calls are under way: wait for one to end"),
+            CallError::Overloaded => write!(formatter, "the server is overloaded: try again later"),
+            CallError::NotNow => write!(formatter, "the server is not the one for this now: try again"),
+            CallError::Redirected(_) => write!(formatter, "the servers send this request in a circle"),
+            CallError::Unknown => write!(formatter, "the server has no such operation"),
+            CallError::Malformed => write!(formatter, "the server could not read the request"),
+            CallError::OtherVersion(version) => write!(formatter, "the server speaks version {version}"),
+            CallError::Poisonous => write!(formatter, "two members ended while they did this request"),
+            CallError::BadAnswer => write!(formatter, "the answer is not one of this operation"),
+            CallError::PeerLost => write!(formatter, "the server ended before it answered"),
+            CallError::TimedOut => write!(formatter, "no answer came before the deadline"),
+        }
+    }
+}
+
+impl<E: core::fmt::Display + core::fmt::Debug> core::error::Error for CallError<E> {}
