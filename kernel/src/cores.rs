@@ -182,21 +182,28 @@ impl Core {
 
     /// A space is at home here from now on.
     pub fn add_space(&self, space: &'static Space) {
-        space.next_at_home.set(self.spaces.replace(space));
+        let next = self.spaces.replace(space);
+        space.next_at_home.set(next);
+        space.previous_at_home.set(core::ptr::null());
+        // SAFETY: spaces leave this list, here, before they go.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.previous_at_home.set(space);
+        }
         self.counters.spaces.fetch_add(1, Ordering::Release);
     }
-    /// A space is at home here no longer. The list is as long as this core's spaces.
+    /// A space that is at home here is no longer.
     pub fn forget_space(&self, space: &'static Space) {
-        let mut place = &self.spaces;
-        // SAFETY: spaces leave this list, here, before they go.
-        while let Some(other) = unsafe { place.get().as_ref() } {
-            if core::ptr::eq(other, space) {
-                place.set(space.next_at_home.get());
-                self.counters.spaces.fetch_sub(1, Ordering::Release);
-                return;
-            }
-            place = &other.next_at_home;
+        let (previous, next) = (space.previous_at_home.get(), space.next_at_home.get());
+        // SAFETY: as above, for both neighbours.
+        match unsafe { previous.as_ref() } {
+            Some(previous) => previous.next_at_home.set(next),
+            None => self.spaces.set(next),
         }
+        // SAFETY: as above.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.previous_at_home.set(previous);
+        }
+        self.counters.spaces.fetch_sub(1, Ordering::Release);
     }
 
     /// Whether this core takes part: it runs or sleeps.

@@ -136,11 +136,8 @@ fn thread_step(job: &'static Job, here: &'static Core) -> Step {
         }
         4 if home != here.number => Step::Go(home),
         4 if !grace(job, here) => Step::Park,
-        // Once more through the inbox: a wake-up may have been posted before the grace period ended.
-        4 => {
-            next(job, 5);
-            Step::Again
-        }
+        // A wake-up may have been posted before the grace period ended.
+        4 if here.inbox.holds_threads() => Step::Again,
         _ => {
             here.counters.threads.fetch_sub(1, Ordering::Relaxed);
             if thread.area_frame.get() != 0 {
@@ -211,11 +208,8 @@ fn mailbox_step(job: &'static Job, here: &'static Core) -> Step {
             Step::Again
         }
         4 if !grace(job, here) => Step::Park,
-        // Once more through the inbox: its waiter's wake-up may have been posted meanwhile.
-        4 => {
-            next(job, 5);
-            Step::Again
-        }
+        // Its waiter's wake-up may have been posted meanwhile.
+        4 if here.inbox.holds_threads() => Step::Again,
         _ => {
             release(here, reference_to(mailbox).frame(), mailbox.frames);
             Step::Vanished

@@ -1,11 +1,13 @@
-//! A core's one inbox: anyone posts, the core takes all at once. Each list is a stack with one atomic word
+//! A core's one inbox: anyone posts, the core takes all at once, and gives it on in chunks. Each list is a stack with one atomic word
 //! (R. K. Treiber, 1986), so a core that dies while posting leaves it whole. Nodes are part of the objects
 //! they speak of; nothing is allocated.
 
 use crate::cores::Core;
 use crate::jobs::Job;
 use crate::thread::Thread;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use fos_abi::limits::CHUNK_STEPS;
 
 /// Things that concern the whole core, one bit each.
 pub mod flag {
@@ -31,6 +33,10 @@ pub struct Inbox {
     jobs: AtomicPtr<Job>,
     threads: AtomicPtr<Thread>,
     flags: AtomicU32,
+    /// What the core has taken and not given on yet: jobs newest first, the same in their order, threads.
+    reversed: Cell<*mut Job>,
+    ordered: Cell<*mut Job>,
+    told: Cell<*mut Thread>,
 }
 
 /// Pushes a node on a stack.
@@ -80,34 +86,55 @@ impl Inbox {
         if self.flags.load(Ordering::Relaxed) == 0 { 0 } else { self.flags.swap(0, Ordering::SeqCst) }
     }
 
-    /// Takes all operations, and gives them in the order they were posted.
+    /// Whether it has taken more than it gave on.
+    pub fn has_more(&self) -> bool {
+        !(self.ordered.get().is_null() && self.reversed.get().is_null() && self.told.get().is_null())
+    }
+
+    /// Whether threads that were told something are still to be given on.
+    pub fn holds_threads(&self) -> bool {
+        !self.told.get().is_null() || !self.threads.load(Ordering::SeqCst).is_null()
+    }
+
+    /// Takes operations, and gives a chunk of them on, in the order they were posted. A list that is longer
+    /// than that is first turned around, a chunk at a time.
     pub fn take_jobs(&self, mut each: impl FnMut(&'static Job)) {
-        if self.jobs.load(Ordering::Relaxed).is_null() {
-            return;
+        if self.ordered.get().is_null() && self.reversed.get().is_null() {
+            if self.jobs.load(Ordering::Relaxed).is_null() {
+                return;
+            }
+            self.reversed.set(self.jobs.swap(core::ptr::null_mut(), Ordering::SeqCst));
         }
-        let mut reversed: *mut Job = core::ptr::null_mut();
-        let mut next = self.jobs.swap(core::ptr::null_mut(), Ordering::SeqCst);
+        let mut steps = CHUNK_STEPS;
         // SAFETY: every node was posted by its owner and stays in place while it is under way.
-        while let Some(job) = unsafe { next.as_ref() } {
-            next = job.link.replace(reversed);
-            reversed = (job as *const Job).cast_mut();
+        while let Some(job) = unsafe { self.reversed.get().as_ref() } {
+            if steps == 0 {
+                return;
+            }
+            steps -= 1;
+            self.reversed.set(job.link.replace(self.ordered.replace((job as *const Job).cast_mut())));
         }
         // SAFETY: as above.
-        while let Some(job) = unsafe { reversed.as_ref() } {
-            reversed = job.link.replace(core::ptr::null_mut());
+        while let Some(job) = unsafe { self.ordered.get().as_ref() }.filter(|_| steps > 0) {
+            steps -= 1;
+            self.ordered.set(job.link.replace(core::ptr::null_mut()));
             each(job);
         }
     }
 
-    /// Takes all threads that were told something, with what. Their order does not matter.
+    /// Takes threads that were told something, and gives a chunk of them on, with what. Their order does not
+    /// matter.
     pub fn take_threads(&self, mut each: impl FnMut(&'static Thread, u32)) {
-        if self.threads.load(Ordering::Relaxed).is_null() {
-            return;
+        if self.told.get().is_null() {
+            if self.threads.load(Ordering::Relaxed).is_null() {
+                return;
+            }
+            self.told.set(self.threads.swap(core::ptr::null_mut(), Ordering::SeqCst));
         }
-        let mut next = self.threads.swap(core::ptr::null_mut(), Ordering::SeqCst);
-        // SAFETY: a thread's frames stay until its core drained its inbox after the thread's end.
-        while let Some(thread) = unsafe { next.as_ref() } {
-            next = thread.post_link.load(Ordering::Relaxed);
+        for _ in 0..CHUNK_STEPS {
+            // SAFETY: a thread's end waits, after a grace period, until its core holds no such threads.
+            let Some(thread) = (unsafe { self.told.get().as_ref() }) else { return };
+            self.told.set(thread.post_link.load(Ordering::Relaxed));
             each(thread, thread.posted.swap(0, Ordering::SeqCst));
         }
     }

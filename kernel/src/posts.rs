@@ -5,7 +5,7 @@ use crate::inbox::{flag, thread_post};
 use crate::{failure, jobs, quiescence};
 use core::sync::atomic::Ordering;
 
-/// Empties the inbox of this core.
+/// Takes what was posted to this core: every flag, and a chunk of threads and operations.
 pub fn take(here: &'static Core) {
     here.asked_at.store(0, Ordering::Relaxed);
     here.kicked.swap(false, Ordering::SeqCst);
@@ -16,6 +16,10 @@ pub fn take(here: &'static Core) {
         }
     });
     here.inbox.take_jobs(|job| here.work.push(job));
+    if here.inbox.has_more() {
+        here.kicked.store(true, Ordering::Relaxed);
+        here.scheduler.go_on_soon();
+    }
     if flags & flag::FLUSH != 0 {
         flush(here);
     }

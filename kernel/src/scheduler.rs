@@ -8,6 +8,7 @@ use crate::thread::{Resume, State, Thread};
 use crate::{failure, jobs, quiescence};
 use core::cell::Cell;
 use core::sync::atomic::Ordering;
+use fos_abi::limits::CHUNK_STEPS;
 
 /// Slots of the timer wheel. A power of two.
 const WHEEL_SLOTS: usize = 256;
@@ -29,6 +30,8 @@ pub struct Scheduler {
     timers: Cell<usize>,
     /// The wheel's position: every earlier tick was looked at.
     position: Cell<u64>,
+    /// Where a chunk of the slot at that position ended; null: none did.
+    walk: Cell<*const Thread>,
     /// Whether the current thread is to go to the end of the queue.
     rotate_wanted: Cell<bool>,
     /// When a planted failure springs.
@@ -59,6 +62,7 @@ impl Scheduler {
         }
         thread.run_next.set(core::ptr::null());
         let last = self.last.replace(thread);
+        thread.run_previous.set(last);
         // SAFETY: threads in the queue are alive; ending ones are taken out first.
         match unsafe { last.as_ref() } {
             Some(last) => last.run_next.set(thread),
@@ -77,26 +81,22 @@ impl Scheduler {
         Some(first)
     }
 
-    /// Takes a thread out of the queue, wherever it is. The queue is as long as this core's runnable
-    /// threads.
+    /// Takes a thread out of the queue that is in it: one that is ready and not current.
     pub fn remove(&self, thread: &Thread) {
-        let mut kept_last: *const Thread = core::ptr::null();
-        let mut next = self.first.get();
-        // SAFETY: as above.
-        while let Some(here) = unsafe { next.as_ref() } {
-            next = here.run_next.get();
-            if core::ptr::eq(here, thread) {
-                // SAFETY: as above; null when it was the first.
-                match unsafe { kept_last.as_ref() } {
-                    Some(before) => before.run_next.set(next),
-                    None => self.first.set(next),
-                }
-                here.run_next.set(core::ptr::null());
-            } else {
-                kept_last = here;
-            }
+        let next = thread.run_next.replace(core::ptr::null());
+        // The first one's `run_previous` may name a thread that has left.
+        let is_first = core::ptr::eq(self.first.get(), thread);
+        let previous = if is_first { core::ptr::null() } else { thread.run_previous.get() };
+        // SAFETY: as above, for both neighbours.
+        match unsafe { previous.as_ref() } {
+            Some(previous) => previous.run_next.set(next),
+            None => self.first.set(next),
         }
-        self.last.set(kept_last);
+        // SAFETY: as above.
+        match unsafe { next.as_ref() } {
+            Some(next) => next.run_previous.set(previous),
+            None => self.last.set(previous),
+        }
     }
 
     /// A thread that is not inside a call of this entry runs no more: its registers are where others may
@@ -145,40 +145,64 @@ impl Scheduler {
             next.timer_previous.set(previous);
         }
         self.timers.set(self.timers.get() - 1);
+        if core::ptr::eq(self.walk.get(), thread) {
+            self.walk.set(next);
+        }
     }
 
-    /// Ends every wait whose deadline has passed. Looks at the wheel slots that time has gone over, at
-    /// most once around.
-    pub fn run_timers(&self, here: &'static Core, now: u64) {
+    /// Ends the waits whose deadline has passed. Looks at the wheel slots that time has gone over, at most
+    /// once around, and at a chunk of threads. Says whether these were all.
+    pub fn run_timers(&self, here: &'static Core, now: u64) -> bool {
         let position = now >> SLOT_SHIFT;
-        let from = self.position.replace(position).max(position.saturating_sub(WHEEL_SLOTS as u64 - 1));
+        let begun = self.position.get();
+        let from = begun.max(position.saturating_sub(WHEEL_SLOTS as u64 - 1));
         if self.timers.get() == 0 {
-            return;
+            self.position.set(position);
+            return true;
         }
+        let mut walk = self.walk.replace(core::ptr::null());
+        let mut left = CHUNK_STEPS;
         for tick in from..=position {
-            let mut next = self.wheel[tick as usize % WHEEL_SLOTS].get();
+            // Where the last chunk ended, if it did in a slot that is still to be looked at.
+            let rest = core::mem::replace(&mut walk, core::ptr::null());
+            let is_rest = tick == begun && !rest.is_null();
+            let mut next = if is_rest { rest } else { self.wheel[tick as usize % WHEEL_SLOTS].get() };
             // SAFETY: threads in the wheel are alive.
             while let Some(thread) = unsafe { next.as_ref() } {
+                if left == 0 {
+                    self.position.set(tick);
+                    self.walk.set(thread);
+                    return false;
+                }
+                left -= 1;
                 next = thread.timer_next.get();
                 if thread.deadline.get() <= now {
                     thread.end_wait(here, fos_abi::Error::TimedOut as u64);
                 }
             }
         }
+        self.position.set(position);
+        true
     }
 
-    /// Looks for the soonest deadline, as far ahead as the horizon; `u64::MAX` without timers.
+    /// Looks for the soonest deadline, as far ahead as the horizon; `u64::MAX` without timers. Where there are
+    /// more timers than a chunk, it is time to look again when the next slot begins.
     fn next_timer(&self, now: u64) -> u64 {
         let horizon = now + self.horizon.get();
         if self.timers.get() == 0 {
             return u64::MAX;
         }
         let mut soonest = horizon;
+        let mut left = CHUNK_STEPS;
         let first = now >> SLOT_SHIFT;
         for tick in first..=(horizon >> SLOT_SHIFT).min(first + WHEEL_SLOTS as u64 - 1) {
             let mut next = self.wheel[tick as usize % WHEEL_SLOTS].get();
             // SAFETY: threads in the wheel are alive.
             while let Some(thread) = unsafe { next.as_ref() } {
+                if left == 0 {
+                    return soonest.min((first + 1) << SLOT_SHIFT);
+                }
+                left -= 1;
                 next = thread.timer_next.get();
                 soonest = soonest.min(thread.deadline.get());
             }
@@ -204,12 +228,13 @@ impl Scheduler {
         if now >= self.planted_at.get() {
             failure::spring(here);
         }
-        self.run_timers(here, now);
+        let all = self.run_timers(here, now);
         if self.slice_end.get() != 0 && now >= self.slice_end.get() {
             self.slice_end.set(0);
             self.rotate_wanted.set(true);
         }
-        let next = self.next_timer(now);
+        let pause = now + clock::ticks(CHUNK_PAUSE_MICROSECONDS);
+        let next = if all { self.next_timer(now) } else { pause };
         let next = next.min(self.planted_at.get());
         self.fire_by(if self.slice_end.get() == 0 { next } else { next.min(self.slice_end.get()) });
     }
@@ -218,6 +243,10 @@ impl Scheduler {
     #[inline(always)]
     pub fn look_soon(&self, now: u64) {
         self.fire_by(now + self.horizon.get());
+    }
+    /// Has the timer fire so soon that a long operation goes on, and threads run in between.
+    pub fn go_on_soon(&self) {
+        self.fire_by(cpu::time_stamp() + clock::ticks(CHUNK_PAUSE_MICROSECONDS));
     }
     /// The longest time that the timer is set to, in ticks.
     pub fn horizon(&self) -> u64 {
@@ -280,7 +309,7 @@ fn leave(here: &'static Core) -> ! {
             continue;
         };
         if !here.work.is_empty() {
-            here.scheduler.fire_by(cpu::time_stamp() + clock::ticks(CHUNK_PAUSE_MICROSECONDS));
+            here.scheduler.go_on_soon();
         }
         if thread.copy_out_pending.get() {
             load_space(here, thread.space);
@@ -311,6 +340,9 @@ fn choose(here: &'static Core) -> Option<&'static Thread> {
         if may_go_on {
             scheduler.make_ready(here, thread);
             here.leave.set(0);
+        } else if thread.state.get() == State::Ready {
+            // It is ending, and in no queue.
+            thread.state.set(State::Stopped);
         }
     }
     let next = scheduler.take_first()?;
@@ -411,7 +443,7 @@ fn run(here: &'static Core, thread: &'static Thread) -> ! {
 fn idle(here: &'static Core) {
     unload_space(here);
     quiescence::pass(here);
-    if !here.work.is_empty() || !here.inbox.is_empty() {
+    if !here.work.is_empty() || !here.inbox.is_empty() || here.inbox.has_more() {
         return;
     }
     if poll(here) {

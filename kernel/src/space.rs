@@ -38,8 +38,10 @@ pub struct Space {
     table: *const Slot,
     /// Its name cache: one frame.
     pub names: *const NameEntry,
-    /// Free slots, linked through their object word; `slots` is the end.
+    /// Free slots that were used before, linked through their object word: index plus one, 0 is the end.
     free: Cell<usize>,
+    /// Slots from here on were never used.
+    unused: Cell<usize>,
     /// Frames for page tables, linked through their first word; 0 is the end.
     spare_tables: Cell<u64>,
     /// Goes up with every unmapping.
@@ -48,8 +50,10 @@ pub struct Space {
     active: [AtomicU64; CORES_MAX.div_ceil(64)],
     /// Its threads.
     pub threads: AtomicPtr<Thread>,
-    /// The next space at home on the same core.
+    /// Neighbours among the spaces at home on the same core.
     pub next_at_home: Cell<*const Space>,
+    /// See `next_at_home`; null for the first.
+    pub previous_at_home: Cell<*const Space>,
     /// Who watches it.
     pub watchers: AtomicU64,
     /// Its own end.
@@ -119,9 +123,6 @@ impl Space {
             // SAFETY: the third frame is the top table.
             unsafe { table_at(first + 2) },
         );
-        for index in (0..space.slots).rev() {
-            space.link_free(index);
-        }
         space
     }
 
@@ -174,13 +175,17 @@ impl Space {
     }
     /// Whether no slot is free. Only a hint on other cores.
     pub fn is_full(&self) -> bool {
-        self.free.get() == 0
+        self.free.get() == 0 && self.unused.get() == self.slots
     }
     /// Takes a free slot. Home core only.
     pub fn take_free_slot(&self) -> Option<usize> {
-        let index = self.free.get().checked_sub(1)?;
-        self.free.set(self.slot(index)?.link() as usize);
-        Some(index)
+        if let Some(index) = self.free.get().checked_sub(1) {
+            self.free.set(self.slot(index)?.link() as usize);
+            return Some(index);
+        }
+        let index = self.unused.get();
+        self.unused.set((index + 1).min(self.slots));
+        (index < self.slots).then_some(index)
     }
     /// Empties a slot. Home core only.
     pub fn free_slot(&self, index: usize) {

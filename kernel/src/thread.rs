@@ -55,8 +55,10 @@ pub struct Thread {
     /// Why it ends.
     pub end_reason: Cell<u64>,
 
-    /// Next in the run queue.
+    /// Neighbours in the run queue.
     pub run_next: Cell<*const Thread>,
+    /// See `run_next`; means nothing while it is the first.
+    pub run_previous: Cell<*const Thread>,
     /// Neighbours in a slot of the timer wheel.
     pub timer_next: Cell<*const Thread>,
     /// See `timer_next`.

@@ -27,8 +27,8 @@ fn wait_until(here: &'static Core, thread: &'static Thread, deadline: u64) {
 fn clear(here: &'static Core, threads: &[&'static Thread]) {
     for thread in threads {
         here.scheduler.cancel_timer(thread);
-        here.scheduler.remove(thread);
     }
+    while here.scheduler.take_first().is_some() {}
     assert_eq!(here.scheduler.timers.get(), 0);
     assert!(here.scheduler.take_first().is_none());
 }
@@ -101,7 +101,7 @@ proptest! {
                     here.scheduler.make_ready(here, chosen);
                     queue.push_back(chosen);
                 }
-                2 => {
+                2 if queued => {
                     here.scheduler.remove(chosen);
                     queue.retain(|thread| !std::ptr::eq(*thread, chosen));
                 }
@@ -117,6 +117,41 @@ proptest! {
         }
         clear(here, &threads);
     }
+}
+
+/// More timers in one slot than one entry looks at: all fire, none twice, and those of later laps do not.
+#[test]
+fn a_long_slot_is_gone_over_in_chunks() {
+    let here = machine::here();
+    let begin = 1000 * LAP;
+    here.scheduler.position.set(begin >> SLOT_SHIFT);
+    let threads = threads(300);
+    for (number, thread) in threads.iter().enumerate() {
+        wait_until(here, thread, begin + number as u64 % 3 * LAP + 5);
+    }
+    let (mut calls, now) = (1, begin + 10);
+    assert_eq!(here.scheduler.next_timer(begin), begin + 5, "the last ones come first, and are due");
+    while !here.scheduler.run_timers(here, now) {
+        calls += 1;
+        // The very thread at which the chunk ended leaves.
+        let rest = here.scheduler.walk.get();
+        if calls == 3 {
+            // SAFETY: one of the threads of this test.
+            here.scheduler.cancel_timer(unsafe { &*rest });
+            assert_ne!(here.scheduler.walk.get(), rest);
+        }
+        let late: Vec<_> = threads.iter().filter(|thread| thread.timer_slot.get() != 0).take(1).collect();
+        assert!(!late.is_empty());
+    }
+    assert_eq!(calls, 5, "300 threads, 64 at a time");
+    for (number, thread) in threads.iter().enumerate().filter(|(number, _)| number % 3 == 0) {
+        let due = thread.state.get() == State::Ready || thread.timer_slot.get() == 0;
+        assert!(due, "thread {number} still waits");
+    }
+    let left = threads.iter().filter(|thread| thread.timer_slot.get() != 0).count();
+    assert!(left == 200 || left == 199, "{left} wait for later laps");
+    assert!(here.scheduler.next_timer(now) <= now + SLOT, "too many to say which is next");
+    clear(here, &threads);
 }
 
 #[test]
