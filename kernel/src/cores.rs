@@ -45,10 +45,12 @@ pub struct Core {
     pub libfos_stack: Cell<u64>,
     /// The thread that runs here, if one does.
     pub current: Cell<*const Thread>,
+    /// The identity of its process.
+    pub identity: Cell<u64>,
     /// Not zero: the way out of a call leads through the scheduler.
     pub leave: Cell<u32>,
-    /// Whether vector registers are cleared by `vzeroall`.
-    pub avx: Cell<u8>,
+    /// Not zero: there is no `vzeroall` to clear vector registers with. Right behind `leave`.
+    without_avx: Cell<u32>,
     /// Whether extended state is saved by `xsave`.
     pub xsave: Cell<u8>,
 
@@ -148,7 +150,8 @@ pub mod core_offset {
     pub const CURRENT: usize = offset_of!(Core, current);
     pub const LEAVE: usize = offset_of!(Core, leave);
     pub const XSAVE: usize = offset_of!(Core, xsave);
-    pub const AVX: usize = offset_of!(Core, avx);
+    pub const WITHOUT_AVX: usize = offset_of!(Core, without_avx);
+    const _: () = assert!(LEAVE % 8 == 0 && WITHOUT_AVX == LEAVE + 4);
 }
 
 // SAFETY: the cells are touched by the core's own kernel only, whose entries do not interrupt each other;
@@ -169,7 +172,7 @@ impl Core {
             (*at).hardware_id = hardware_id;
             (*at).next_identity = Cell::new(1);
             (*at).xsave = Cell::new(u8::from(crate::arch::machine::features::get().xsave));
-            (*at).avx = Cell::new(u8::from(crate::arch::machine::features::get().avx));
+            (*at).without_avx = Cell::new(u32::from(!crate::arch::machine::features::get().avx));
         }
     }
 

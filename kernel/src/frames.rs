@@ -57,8 +57,12 @@ pub fn entry(frame: u64) -> Option<&'static Entry> {
     if frame >= LENGTH.load(Ordering::Relaxed) {
         return None;
     }
-    // SAFETY: the table has `length` entries and is never freed.
-    Some(unsafe { &*TABLE.load(Ordering::Relaxed).add(frame as usize) })
+    let table = TABLE.load(Ordering::Relaxed);
+    // SAFETY: the table has `length` entries and is never freed; before it is there, its length is 0.
+    unsafe {
+        core::hint::assert_unchecked(!table.is_null());
+        Some(&*table.add(frame as usize))
+    }
 }
 
 impl Entry {

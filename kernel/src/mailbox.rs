@@ -9,9 +9,9 @@
 //! ```
 //!
 //! The receiver's `head` is believed only within these bounds: a receiver that lies garbles its own ring
-//! and nothing else. Who holds how many slots is counted in a small table of (process, slots) pairs; each
-//! send gives back what the receiver has freed meanwhile, at most as many slots as it takes plus one, and
-//! all of them before it answers `Full`.
+//! and nothing else. Who holds how many slots is counted in a small table of (process, slots) pairs. What the
+//! receiver has freed is given back when a send finds its share or the ring used up: all of it, before it
+//! answers `Full`. So most sends do not look, and the one that does pays for several at once.
 
 use crate::arch::machine::paging::frame_pointer;
 use crate::arch::machine::user_memory::UserRange;
@@ -25,15 +25,19 @@ use crate::thread::Thread;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use fos_abi::Error;
-use fos_abi::mailbox::{Control, HEADER_SIZE, Header, MessageKind, OBJECT_SIZE, SHARE, SLOT_SIZE, slots_for};
+use fos_abi::mailbox::{
+    Control, HEADER_SIZE, Header, MESSAGE_SLOTS_MAX, MessageKind, OBJECT_SIZE, SHARE, SLOT_SIZE, slots_for,
+};
 
 /// A mailbox.
 #[repr(C)]
 pub struct Mailbox {
     /// Slots minus one.
     mask: u32,
+    /// Pairs of holders minus one.
+    holder_mask: usize,
     /// Slots that one sender may hold.
-    share: u32,
+    share: u64,
     ring: *mut u8,
     control: *const Control,
     keys: *const KeyEntry,
@@ -171,7 +175,7 @@ const TRIES: usize = 64;
 /// What a core notes before it takes slots: the first ticket, how many, and which pair pays, plus one.
 #[inline(always)]
 pub fn taking(ticket: u32, slots: u32, payer: u32) -> u64 {
-    u64::from(ticket) | u64::from(slots) << 32 | u64::from(payer) << 40
+    u64::from(ticket) | u64::from(payer * MESSAGE_SLOTS_MAX as u32 + slots - 1) << 32
 }
 
 /// What a message carries beside its bytes.
@@ -208,7 +212,8 @@ impl Mailbox {
         // (`frames_for` counts the same), and zero is valid for every field not set here.
         unsafe {
             (*at).mask = slots as u32 - 1;
-            (*at).share = (slots / SHARE) as u32;
+            (*at).holder_mask = 2 * slots - 1;
+            (*at).share = (slots / SHARE) as u64;
             (*at).ring = frame_pointer(first + private as u64 + 1);
             (*at).control = frame_pointer(first + private as u64).cast();
             (*at).keys = base.add(keys).cast();
@@ -226,8 +231,11 @@ impl Mailbox {
     /// Its keys.
     #[inline(always)]
     pub fn keys(&self) -> KeyTable<'_> {
-        // SAFETY: the table was laid out by `create` and stays as long as the mailbox.
-        KeyTable(unsafe { core::slice::from_raw_parts(self.keys, self.key_count) })
+        // SAFETY: the table was laid out by `create`, which stored its address, and stays as long as the mailbox.
+        unsafe {
+            core::hint::assert_unchecked(!self.keys.is_null());
+            KeyTable(core::slice::from_raw_parts(self.keys, self.key_count))
+        }
     }
     #[inline(always)]
     fn control(&self) -> &Control {
@@ -243,10 +251,6 @@ impl Mailbox {
         // SAFETY: the ring has mask + 1 slots.
         unsafe { self.ring.add((ticket & self.mask) as usize * SLOT_SIZE) }
     }
-    #[inline(always)]
-    fn header(&self, ticket: u32) -> *mut Header {
-        self.slot(ticket).cast()
-    }
     /// The attachment of a slot.
     pub fn attachment(&self, ticket: u32) -> &Attachment {
         // SAFETY: one per slot, laid out by `create`.
@@ -260,7 +264,7 @@ impl Mailbox {
     #[inline(always)]
     fn holder(&self, index: usize) -> &AtomicU64 {
         // SAFETY: two per slot, laid out by `create`; the index is reduced to that.
-        unsafe { &*self.holders.add(index & (2 * self.mask as usize + 1)) }
+        unsafe { &*self.holders.add(index & self.holder_mask) }
     }
 
     /// Whether the next message is there, or a bell rang.
@@ -298,9 +302,13 @@ impl Mailbox {
     /// Wakes the receiver if it sleeps. What it looks for must have been stored before, `SeqCst`.
     #[inline(always)]
     pub fn wake_receiver(&self) {
-        if self.waiter.load(Ordering::SeqCst).is_null() {
-            return;
+        if !self.waiter.load(Ordering::SeqCst).is_null() {
+            self.wake_sleeper();
         }
+    }
+
+    #[inline(never)]
+    fn wake_sleeper(&self) {
         let waiter = self.waiter.swap(core::ptr::null_mut(), Ordering::SeqCst);
         // SAFETY: a waiter takes itself out before it ends, and ends only after a grace period.
         if let Some(thread) = unsafe { waiter.as_ref() } {
@@ -314,11 +322,10 @@ impl Mailbox {
         self.wake_receiver();
     }
 
-    /// Gives back what the receiver has freed, a few slots at a time.
-    #[inline(always)]
-    fn reclaim(&self, most: u32) {
+    /// Gives back what the receiver has freed.
+    fn reclaim(&self) {
         let mut reclaimed = self.reclaimed.load(Ordering::Relaxed);
-        for _ in 0..most {
+        for _ in 0..self.slots() {
             let head = self.control().head.load(Ordering::Acquire);
             let freed = head.wrapping_sub(reclaimed);
             if freed == 0 || freed > self.tail.load(Ordering::Relaxed).wrapping_sub(reclaimed) {
@@ -339,26 +346,29 @@ impl Mailbox {
         }
     }
 
-    /// Charges slots to a sender: which pair pays, plus one.
+    /// Where a sender's pair is looked for first.
     #[inline(always)]
-    fn charge(&self, sender: u64, slots: u32) -> Result<u32, Error> {
-        let tag = sender << 16;
-        let start = (sender as usize).wrapping_mul(0x9e37_79b1) >> 7;
-        let first = self.holder(start);
-        let value = first.load(Ordering::Acquire);
-        let next = value + u64::from(slots);
-        if value & !0xffff == tag
-            && next & 0xffff <= u64::from(self.share)
-            && first.compare_exchange(value, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        {
-            return Ok((start & (2 * self.mask as usize + 1)) as u32 + 1);
-        }
-        self.charge_slowly(tag, start, slots)
+    fn first_place(&self, sender: u64) -> usize {
+        (sender as usize).wrapping_mul(0x9e37_79b1) >> 7 & self.holder_mask
+    }
+
+    /// Charges slots to a sender whose pair is at its first place: which pair pays, plus one.
+    #[inline(always)]
+    fn charge(&self, sender: u64, slots: u32) -> Option<u32> {
+        let place = self.first_place(sender);
+        let pair = self.holder(place);
+        let value = pair.load(Ordering::Acquire);
+        // Of another process's pair, the difference is far beyond any share.
+        let next = value.wrapping_add(u64::from(slots));
+        let fits = next.wrapping_sub(sender << 16) <= self.share;
+        let charged = fits && pair.compare_exchange(value, next, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        charged.then_some(place as u32 + 1)
     }
 
     /// As `charge`, with a pair that is not at its first place, or not there yet.
     #[inline(never)]
-    fn charge_slowly(&self, tag: u64, start: usize, slots: u32) -> Result<u32, Error> {
+    fn charge_slowly(&self, sender: u64, slots: u32) -> Result<u32, Error> {
+        let (tag, start) = (sender << 16, self.first_place(sender));
         for _ in 0..TRIES {
             let mut free = None;
             let mut own = None;
@@ -377,7 +387,7 @@ impl Mailbox {
                 (None, Some((index, value))) => (index, value, 0),
                 (None, None) => return Err(Error::Full),
             };
-            if held + u64::from(slots) > u64::from(self.share) {
+            if held + u64::from(slots) > self.share {
                 return Err(Error::Full);
             }
             let next = tag | (held + u64::from(slots));
@@ -391,7 +401,7 @@ impl Mailbox {
                     }
                     continue;
                 }
-                return Ok((index & (2 * self.mask as usize + 1)) as u32 + 1);
+                return Ok((index & self.holder_mask) as u32 + 1);
             }
         }
         Err(Error::Full)
@@ -405,14 +415,21 @@ impl Mailbox {
         })
     }
 
-    /// Takes slots: their first ticket. The core notes first what it is about to take, so that slots that
-    /// it takes and never fills can be found.
+    /// Takes slots: their first ticket. `Full` also when other senders were faster `tries` times. The core notes
+    /// first what it is about to take, so that slots that it takes and never fills can be found.
     #[inline(always)]
-    fn take_slots(&self, here: &Core, slots: u32, reserved: u32, payer: u32) -> Result<u32, Error> {
-        for _ in 0..TRIES {
+    fn take_slots(
+        &self,
+        here: &Core,
+        slots: u32,
+        reserved: u32,
+        payer: u32,
+        tries: usize,
+    ) -> Result<u32, Error> {
+        for _ in 0..tries {
             let tail = self.tail.load(Ordering::Relaxed);
             let used = tail.wrapping_sub(self.reclaimed.load(Ordering::Acquire));
-            if used + slots + reserved > self.slots() {
+            if used + slots + reserved - 1 > self.mask {
                 break;
             }
             here.sending.store(taking(tail, slots, payer), Ordering::Relaxed);
@@ -426,20 +443,40 @@ impl Mailbox {
         Err(Error::Full)
     }
 
-    /// Charges the sender and takes slots: who pays, and the first ticket.
+    /// Takes slots that `payer` was charged for, or takes the charge back.
     #[inline(always)]
-    pub fn place(&self, here: &Core, sender: u64, slots: u32) -> Result<(u32, u32), Error> {
-        let payer = self.charge(sender, slots)?;
-        let ticket = self.take_slots(here, slots, self.reserved.load(Ordering::Relaxed), payer);
+    fn take_paid(&self, here: &Core, payer: u32, slots: u32, tries: usize) -> Result<(u32, u32), Error> {
+        let ticket = self.take_slots(here, slots, self.reserved.load(Ordering::Relaxed), payer, tries);
         if ticket.is_err() {
             self.holder(payer as usize - 1).fetch_sub(u64::from(slots), Ordering::AcqRel);
         }
-        Ok((payer, ticket?))
+        ticket.map(|ticket| (payer, ticket))
+    }
+
+    /// Charges the sender and takes slots: who pays, and the first ticket.
+    #[inline(always)]
+    pub fn place(&self, here: &Core, sender: u64, slots: u32) -> Result<(u32, u32), Error> {
+        if let Some(payer) = self.charge(sender, slots)
+            && let Ok(placed) = self.take_paid(here, payer, slots, 1)
+        {
+            return Ok(placed);
+        }
+        self.place_slowly(here, sender, slots)
+    }
+
+    /// The same for a sender that found no place at once: gives back everything that the receiver has freed, and
+    /// looks for the sender's pair everywhere.
+    #[cold]
+    #[inline(never)]
+    fn place_slowly(&self, here: &Core, sender: u64, slots: u32) -> Result<(u32, u32), Error> {
+        self.reclaim();
+        let payer = self.charge_slowly(sender, slots)?;
+        self.take_paid(here, payer, slots, TRIES)
     }
 
     /// Sends a process's message: its ticket. Nothing is half-written: when the sender's memory can't be
     /// read, the slots it took become a void message.
-    #[inline(never)]
+    #[inline(always)]
     pub fn send(
         &self,
         here: &Core,
@@ -449,26 +486,39 @@ impl Mailbox {
         attached: Option<&Capability>,
     ) -> Result<u32, Error> {
         let slots = slots_for(length) as u32;
-        self.reclaim(slots + 1);
-        let (payer, ticket) = match self.place(here, envelope.sender, slots) {
-            // What the receiver has freed may not all have been given back yet.
-            Err(Error::Full) => {
-                self.reclaim(self.slots());
-                self.place(here, envelope.sender, slots)?
-            }
-            placed => placed?,
+        let (payer, ticket) = self.place(here, envelope.sender, slots)?;
+        let slot = self.write_header(ticket, slots, length, envelope, u8::from(attached.is_some()));
+        self.payer(ticket).store(payer, Ordering::Relaxed);
+        let copied = if slots == 1 {
+            // SAFETY: the slot is this sender's; header and message take one, so the message ends in it.
+            unsafe { from.read(slot.add(HEADER_SIZE)) }
+        } else {
+            self.copy_in_pieces(ticket, slots, payer, from)
         };
-        for step in 0..slots {
-            self.payer(ticket.wrapping_add(step)).store(payer, Ordering::Relaxed);
+        if let Err(error) = copied.and_then(|()| self.attach(ticket, attached)) {
+            return self.take_back(here, ticket, slots, envelope, error);
         }
-        let stored = self.copy_in(ticket, from, length).and_then(|()| self.attach(ticket, attached));
-        let kind = if stored.is_ok() { envelope.kind } else { MessageKind::Void };
-        let length = if stored.is_ok() { length } else { 0 };
-        let attached_flag = u8::from(attached.is_some() && stored.is_ok());
-        self.publish(ticket, slots, length, Envelope { kind, ..envelope }, attached_flag);
+        self.publish(ticket);
         here.sending_mailbox.store(0, Ordering::Release);
         self.wake_receiver();
-        stored.map(|()| ticket)
+        Ok(ticket)
+    }
+
+    /// A message whose bytes could not be had: its slots are skipped.
+    #[cold]
+    #[inline(never)]
+    fn take_back(
+        &self,
+        here: &Core,
+        ticket: u32,
+        slots: u32,
+        envelope: Envelope,
+        error: Error,
+    ) -> Result<u32, Error> {
+        self.publish_void(ticket, slots, envelope);
+        here.sending_mailbox.store(0, Ordering::Release);
+        self.wake_receiver();
+        Err(error)
     }
 
     /// Puts what is attached to a message beside it. What the receiver never took from there is gone.
@@ -481,45 +531,67 @@ impl Mailbox {
         Ok(())
     }
 
-    #[inline(always)]
-    fn copy_in(&self, ticket: u32, from: UserRange, length: usize) -> Result<(), Error> {
-        if length == 0 {
-            return Ok(());
-        }
+    /// Copies a message of several slots, which may go around the end of the ring. The sender pays for all.
+    #[inline(never)]
+    fn copy_in_pieces(&self, ticket: u32, slots: u32, payer: u32, from: UserRange) -> Result<(), Error> {
+        self.pay_for(ticket, slots, payer);
+        self.hide_inner_slots(ticket, slots);
         let start = (ticket & self.mask) as usize * SLOT_SIZE + HEADER_SIZE;
-        let room = self.slots() as usize * SLOT_SIZE - start;
-        if length <= room {
-            // SAFETY: `length` bytes from `start` lie in the ring, in slots that this sender took.
-            return unsafe { from.read(self.ring.add(start)) };
-        }
-        let (front, back) = from.split(room);
-        // SAFETY: the first part ends with the ring, the rest begins with it; the slots are this sender's.
+        let (front, back) = from.split_at_most(self.slots() as usize * SLOT_SIZE - start);
+        // SAFETY: the first part ends with the ring at the latest, the rest begins with it; the slots are this
+        // sender's.
         unsafe {
             front.read(self.ring.add(start))?;
             back.read(self.ring)
         }
     }
 
-    #[inline(always)]
-    fn publish(&self, ticket: u32, slots: u32, length: usize, envelope: Envelope, attached: u8) {
-        let header = self.header(ticket);
-        // SAFETY: the slot was taken with this ticket; only its sender writes it until it is published.
-        unsafe {
-            (&raw mut (*header).length).write(length as u16);
-            (&raw mut (*header).kind).write(envelope.kind as u8);
-            (&raw mut (*header).attached).write(attached);
-            (&raw mut (*header).sender).write(envelope.sender);
-            (&raw mut (*header).badge).write(envelope.badge);
-            (&raw mut (*header).slots).write(slots);
-            (&raw mut (*header).ticket).write(ticket);
+    /// Notes who pays for slots.
+    fn pay_for(&self, ticket: u32, slots: u32, payer: u32) {
+        for step in 0..slots {
+            self.payer(ticket.wrapping_add(step)).store(payer, Ordering::Relaxed);
         }
-        // A stamp that no ticket of this slot matches, for the slots in which no message begins.
+    }
+
+    /// A stamp that no ticket of this slot matches, for the slots in which no message begins.
+    fn hide_inner_slots(&self, ticket: u32, slots: u32) {
         for step in 1..slots {
             let inner = ticket.wrapping_add(step);
             self.control().stamp(inner, self.mask).store(inner, Ordering::Relaxed);
         }
+    }
+
+    /// Writes the header of a message that is not published yet: where its first slot is.
+    #[inline(always)]
+    fn write_header(
+        &self,
+        ticket: u32,
+        slots: u32,
+        length: usize,
+        envelope: Envelope,
+        attached: u8,
+    ) -> *mut u8 {
+        let slot = self.slot(ticket);
+        let Envelope { sender, badge, kind } = envelope;
+        let (length, kind) = (length as u16, kind as u8);
+        let header = Header { ticket, length, kind, attached, sender, badge, slots, reserved: 0 };
+        // SAFETY: the slot was taken with this ticket; only its sender writes it until it is published.
+        unsafe { slot.cast::<Header>().write(header) };
+        slot
+    }
+
+    /// The message is whole.
+    #[inline(always)]
+    fn publish(&self, ticket: u32) {
         // Swap, not store: the receiver's "sleeping" is read after it, in one total order.
         self.control().stamp(ticket, self.mask).swap(ticket.wrapping_add(1), Ordering::SeqCst);
+    }
+
+    /// Publishes a message that there is not: the slots are skipped.
+    fn publish_void(&self, ticket: u32, slots: u32, envelope: Envelope) {
+        self.hide_inner_slots(ticket, slots);
+        self.write_header(ticket, slots, 0, Envelope { kind: MessageKind::Void, ..envelope }, 0);
+        self.publish(ticket);
     }
 
     /// Whether the receiver may map it, and nobody has.
@@ -544,34 +616,32 @@ impl Mailbox {
     /// Sends a notice of the kernel, of at most one slot. A slot was set aside; should the receiver hold
     /// even that one (it frees nothing), bell 63 rings instead, and whoever asked can ask again.
     pub fn notify(&self, kind: MessageKind, badge: u64, payload: &[u64]) {
-        self.reclaim(self.slots());
+        self.reclaim();
         let here = cores::this();
-        let Ok(ticket) = self.take_slots(here, 1, 0, 0) else {
+        let Ok(ticket) = self.take_slots(here, 1, 0, 0, TRIES) else {
             self.ring(1 << 63);
             return;
         };
         self.payer(ticket).store(0, Ordering::Relaxed);
         let bytes = size_of_val(payload).min(SLOT_SIZE - HEADER_SIZE);
+        let slot = self.write_header(ticket, 1, bytes, Envelope { sender: 0, badge, kind }, 0);
         // SAFETY: the slot is this notice's; the payload fits behind the header.
         unsafe {
-            let to = self.slot(ticket).add(HEADER_SIZE);
-            core::ptr::copy_nonoverlapping(payload.as_ptr().cast::<u8>(), to, bytes);
+            core::ptr::copy_nonoverlapping(payload.as_ptr().cast::<u8>(), slot.add(HEADER_SIZE), bytes);
         }
-        self.publish(ticket, 1, bytes, Envelope { sender: 0, badge, kind }, 0);
+        self.publish(ticket);
         here.sending_mailbox.store(0, Ordering::Release);
         self.wake_receiver();
     }
 
     /// A core failed while sending: what it had [taken](taking) becomes void.
     pub fn void(&self, taken: u64) {
-        let (ticket, slots, payer) = (taken as u32, (taken >> 32) as u32 & 0xff, (taken >> 40) as u32);
+        let (ticket, rest, most) = (taken as u32, (taken >> 32) as u32, MESSAGE_SLOTS_MAX as u32);
+        let (slots, payer) = (rest % most + 1, rest / most);
         let stamp = self.control().stamp(ticket, self.mask);
         if self.holds_message(ticket) && stamp.load(Ordering::SeqCst) != ticket.wrapping_add(1) {
-            for step in 0..slots {
-                self.payer(ticket.wrapping_add(step)).store(payer, Ordering::Relaxed);
-            }
-            let envelope = Envelope { sender: 0, badge: 0, kind: MessageKind::Void };
-            self.publish(ticket, slots, 0, envelope, 0);
+            self.pay_for(ticket, slots, payer);
+            self.publish_void(ticket, slots, Envelope { sender: 0, badge: 0, kind: MessageKind::Void });
             self.wake_receiver();
         }
     }

@@ -410,6 +410,7 @@ fn run(here: &'static Core, thread: &'static Thread) -> ! {
     let scheduler = &here.scheduler;
     if !core::ptr::eq(here.current.get(), thread) {
         here.current.set(thread);
+        here.identity.set(thread.space.identity);
         crate::calls::load_setup(here, thread);
         cpu::set_fs_base(thread.saved().fs_base);
         if thread.resume.get() == Resume::Call {

@@ -161,7 +161,10 @@ impl Space {
             return None;
         }
         // SAFETY: the table has `slots` slots; it stays as long as the space, which readers found alive.
-        Some(unsafe { &*self.table.add(index) })
+        unsafe {
+            core::hint::assert_unchecked(!self.table.is_null());
+            Some(&*self.table.add(index))
+        }
     }
     /// The index of one of its slots.
     pub fn index_of(&self, slot: &Slot) -> usize {

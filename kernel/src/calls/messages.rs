@@ -32,9 +32,16 @@ struct Message {
 }
 
 impl Message {
-    /// Sends it, with whatever is attached.
+    /// From registers; `packed` is the length and, from bit 16 on, the key's entry.
     #[inline(always)]
-    fn send(&self, attach: Option<u64>) -> Result<u64, Error> {
+    fn new(mailbox: u64, low: u64, high: u64, pointer: u64, packed: u64) -> Message {
+        let length = packed as usize & 0xffff;
+        Message { mailbox, secret: [low, high], entry: packed >> 16, pointer, length }
+    }
+
+    /// Checks it: the mailbox, what the key allows, the message's place in memory, and what goes with it.
+    #[inline(always)]
+    fn check(&self) -> Result<(&'static Mailbox, KeyRights, UserRange, Envelope), Error> {
         if self.length > MESSAGE_MAX {
             return Err(Error::TooLong);
         }
@@ -44,26 +51,21 @@ impl Message {
         if !rights.contains(KeyRights::SEND) {
             return Err(Error::NoRights);
         }
-        let here = cores::this();
-        let thread = Thread::current();
-        let envelope = Envelope { sender: thread.space.identity, badge, kind: MessageKind::Data };
-        let ticket = match attach {
-            None => mailbox.send(here, from, self.length, envelope, None)?,
-            Some(handle) => self.send_attached(mailbox, rights, from, envelope, handle)?,
-        };
-        Ok(u64::from(ticket))
+        let sender = cores::this().identity.get();
+        Ok((mailbox, rights, from, Envelope { sender, badge, kind: MessageKind::Data }))
     }
 
-    /// Sends with a capability, which leaves the caller's table: only its home core can do that at once.
-    #[inline(never)]
-    fn send_attached(
-        &self,
-        mailbox: &Mailbox,
-        rights: KeyRights,
-        from: UserRange,
-        envelope: Envelope,
-        handle: u64,
-    ) -> Result<u32, Error> {
+    /// Sends it.
+    #[inline(always)]
+    fn send(&self) -> Result<u64, Error> {
+        let (mailbox, _, from, envelope) = self.check()?;
+        mailbox.send(cores::this(), from, self.length, envelope, None).map(u64::from)
+    }
+
+    /// Sends it with a capability, which leaves the caller's table: only its home core can do that at once.
+    #[inline(always)]
+    fn send_attached(&self, handle: u64) -> Result<u64, Error> {
+        let (mailbox, rights, from, envelope) = self.check()?;
         let here = cores::this();
         let space = Thread::current().space;
         if !rights.contains(KeyRights::ATTACH) {
@@ -76,8 +78,22 @@ impl Message {
         capabilities::check_movable(slot, &capability)?;
         let ticket = mailbox.send(here, from, self.length, envelope, Some(&capability))?;
         space.free_slot(space.index_of(slot));
-        Ok(ticket)
+        Ok(u64::from(ticket))
     }
+}
+
+/// Sends with a capability.
+#[cold]
+#[inline(never)]
+extern "C" fn send_attached(
+    mailbox: u64,
+    low: u64,
+    high: u64,
+    pointer: u64,
+    packed: u64,
+    attach: u64,
+) -> Answer {
+    Message::new(mailbox, low, high, pointer, packed).send_attached(attach).into()
 }
 
 /// `send`
@@ -85,15 +101,10 @@ pub extern "C" fn send(mailbox: u64, low: u64, high: u64, pointer: u64, packed: 
     if packed >> 32 != 0 {
         return Answer::error(Error::BadArgument);
     }
-    let message = Message {
-        mailbox,
-        secret: [low, high],
-        entry: packed >> 16,
-        pointer,
-        length: packed as usize & 0xffff,
-    };
-    let attach = (attach != u64::from(Handle::NONE.0)).then_some(attach);
-    message.send(attach).into()
+    if attach == u64::from(Handle::NONE.0) {
+        return Message::new(mailbox, low, high, pointer, packed).send().into();
+    }
+    send_attached(mailbox, low, high, pointer, packed, attach)
 }
 
 /// `send_wait`
@@ -109,14 +120,7 @@ pub extern "C" fn send_wait(
         Ok(mailboxes) => mailboxes,
         Err(error) => return Answer::error(error),
     };
-    let message = Message {
-        mailbox,
-        secret: [low, high],
-        entry: packed >> 16 & 0xffff,
-        pointer,
-        length: packed as usize & 0xffff,
-    };
-    match message.send(None) {
+    match Message::new(mailbox, low, high, pointer, packed & 0xffff_ffff).send() {
         Ok(_) => mailboxes.wait(),
         Err(error) => Answer::error(error),
     }
@@ -245,20 +249,14 @@ pub extern "C" fn send_name(name: u64, pointer: u64, length: u64, _: u64, _: u64
         return Answer::error(Error::TooLong);
     }
     let Some(key) = names::find(space, name) else { return Answer::error(Error::Stale) };
-    let message = Message {
-        mailbox: key.mailbox.0,
-        secret: key.secret,
-        entry: u64::from(key.entry),
-        pointer,
-        length: length as usize,
-    };
-    match message.send(None) {
-        Err(Error::Closed | Error::BadKey) => {
-            names::remove(space, name);
-            Answer::error(Error::Stale)
-        }
-        result => result.into(),
+    let packed = u64::from(key.entry) << 16 | length;
+    let none = u64::from(Handle::NONE.0);
+    let sent = send(key.mailbox.0, key.secret[0], key.secret[1], pointer, packed, none);
+    if sent.error == Error::Closed as u64 || sent.error == Error::BadKey as u64 {
+        names::remove(space, name);
+        return Answer::error(Error::Stale);
     }
+    sent
 }
 
 /// `name_set`

@@ -267,7 +267,7 @@ fn what_a_failed_core_was_sending_becomes_void_once() {
     assert_eq!((void.kind, slots), (MessageKind::Void as u8, 3));
     receiver.take();
     assert_eq!(receiver.take().unwrap().bytes, b"after");
-    mailbox.reclaim(64);
+    mailbox.reclaim();
     assert_eq!(mailbox.holder(payer as usize - 1).load(Ordering::Relaxed) & 0xffff, 0, "its sender's again");
 }
 

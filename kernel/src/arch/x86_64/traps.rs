@@ -68,8 +68,8 @@ pub fn frame_pointer() -> u64 {
 #[inline(always)]
 pub fn core_pointer() -> *const Core {
     let pointer: *const Core;
-    // SAFETY: in the kernel, GS is based at this core's `Core`, whose first word is its own address.
-    unsafe { asm!("mov {}, gs:[0]", out(reg) pointer, options(nostack, preserves_flags, pure, readonly)) };
+    // SAFETY: in the kernel, GS is based at this core's `Core`, whose first word is its own address for ever.
+    unsafe { asm!("mov {}, gs:[0]", out(reg) pointer, options(nostack, preserves_flags, pure, nomem)) };
     pointer
 }
 

@@ -17,8 +17,8 @@ impl UserRange {
     /// Checks an allegation.
     #[inline(always)]
     pub fn new(start: u64, length: usize) -> Result<UserRange, Error> {
-        let end = start.wrapping_add(length as u64);
-        if start < USER_START || end > USER_END || end < start {
+        const ROOM: u64 = USER_END - USER_START;
+        if length as u64 > ROOM || start.wrapping_sub(USER_START) > ROOM - length as u64 {
             return Err(Error::BadAddress);
         }
         Ok(UserRange { start, length })
@@ -34,8 +34,9 @@ impl UserRange {
         }
     }
 
-    /// The first `length` bytes, and the rest. `length` is at most the range's own.
-    pub fn split(self, length: usize) -> (UserRange, UserRange) {
+    /// The first `length` bytes, or all if it is shorter, and the rest.
+    pub fn split_at_most(self, length: usize) -> (UserRange, UserRange) {
+        let length = length.min(self.length);
         let front = UserRange { start: self.start, length };
         (front, UserRange { start: self.start + length as u64, length: self.length - length })
     }
@@ -98,10 +99,10 @@ unsafe extern "C" fn copy(to: *mut u8, from: *const u8, length: usize) -> u64 {
         ".global copy_stac, copy_clac, copy_start, copy_end, copy_fault",
         "copy_stac: stac",
         "copy_start:",
-        "cmp rdx, 64",
+        // 64 bytes a turn; moving them changes no flags.
+        "2: sub rdx, 64",
         "jb 3f",
-        // 64 bytes a turn.
-        "2: movups xmm0, [rsi]",
+        "movups xmm0, [rsi]",
         "movups xmm1, [rsi + 16]",
         "movups xmm2, [rsi + 32]",
         "movups xmm3, [rsi + 48]",
@@ -109,14 +110,13 @@ unsafe extern "C" fn copy(to: *mut u8, from: *const u8, length: usize) -> u64 {
         "movups [rdi + 16], xmm1",
         "movups [rdi + 32], xmm2",
         "movups [rdi + 48], xmm3",
+        "jz 6f",
         "add rsi, 64",
         "add rdi, 64",
-        "sub rdx, 64",
-        "jz 6f",
-        "cmp rdx, 64",
-        "jae 2b",
+        "jmp 2b",
         // 8 bytes a turn, then single ones.
-        "3: cmp rdx, 8",
+        "3: add rdx, 64",
+        "cmp rdx, 8",
         "jb 5f",
         "4: mov rax, [rsi]",
         "mov [rdi], rax",
