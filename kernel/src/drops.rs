@@ -2,13 +2,13 @@
 //! are removed (or replaced by the fallback frame), objects built in its frames ended, watches and
 //! interrupts unbound. Each drop is a part of some job and may take it to other cores and back.
 
-use crate::arch::machine::paging::{Access, Entry, pointer_frame};
+use crate::arch::machine::paging::{Access, Entry};
 use crate::capabilities::{self, Capability, Slot};
 use crate::cores::{self, Core};
 use crate::ends;
 use crate::frames;
 use crate::interrupts;
-use crate::jobs::{Job, Step};
+use crate::jobs::{self, Job, Step};
 use crate::mailbox::Mailbox;
 use crate::objects::{self, Reference, object_at, reference_to, resolve};
 use crate::space::Space;
@@ -22,11 +22,10 @@ use fos_abi::mailbox::EndReason;
 
 const BEGIN: u32 = 0;
 const UNMAP: u32 = 1;
-const AWAIT_END: u32 = 2;
-const UNWATCH: u32 = 3;
-const FREE: u32 = 4;
+const UNWATCH: u32 = 2;
+const FREE: u32 = 3;
 /// The slot is free; the space that had its frames as page tables is not gone yet. Nothing of either is touched.
-const AWAIT_TABLES: u32 = 5;
+const AWAIT_TABLES: u32 = 4;
 
 /// Positions in a job's cursors. The first two are the sweep's.
 const SWEEP_CORE: usize = 0;
@@ -47,15 +46,15 @@ pub fn drop_slot(job: &Job, here: &'static Core, space: &'static Space, index: u
     let Some(slot) = space.slot(index) else { return Step::Done(Ok(0)) };
     if job.drop_stage.get() == BEGIN {
         let Some(capability) = slot.read() else { return Step::Done(Ok(0)) };
-        if stands_for_owner(job, &capability) {
-            return Step::Done(Ok(0));
+        if let Some(step) = await_end(job, here, space, &capability) {
+            return step;
         }
         if !slot.begin_drop() {
-            return if may_skip(job, space) { Step::Done(Ok(0)) } else { Step::Again };
+            return if may_skip(job, space) { Step::Done(Ok(0)) } else { Step::Park };
         }
         job.cursor[PAGE].set(0);
         job.cursor[GENERATION].set(0);
-        job.drop_stage.set(first_stage(here, slot, &capability));
+        job.drop_stage.set(first_stage(slot, &capability));
     }
     let Some(capability) = slot.read() else {
         job.drop_stage.set(BEGIN);
@@ -63,13 +62,13 @@ pub fn drop_slot(job: &Job, here: &'static Core, space: &'static Space, index: u
     };
     let step = match job.drop_stage.get() {
         UNMAP => unmap_hull(job, here, slot, &capability, fallback(slot, &capability)),
-        AWAIT_END => await_end(job, &capability),
         UNWATCH if is_being_told(slot, &capability) => {
             if !job.cancelled.load(Ordering::Acquire) {
                 return Step::Park;
             }
             // What is watched is this job's own caller: the watch stays until it has been told.
             slot.end_drop();
+            jobs::recheck_everywhere(here);
             job.drop_stage.set(BEGIN);
             return Step::Done(Err(Error::Closed));
         }
@@ -84,6 +83,7 @@ pub fn drop_slot(job: &Job, here: &'static Core, space: &'static Space, index: u
         return Step::Go(space.home());
     }
     free(space, slot, &capability);
+    jobs::recheck_everywhere(here);
     if capability.kind == Kind::Tables && !job.thread.get().is_null() {
         job.bytes()[FED_SPACE] = capability.object;
         job.drop_stage.set(AWAIT_TABLES);
@@ -103,18 +103,29 @@ fn await_tables(job: &Job) -> Step {
     Step::Done(Ok(0))
 }
 
-/// Whether a slot stands for frames of the very object whose end the job is: it can't wait for itself, and
-/// whoever made the slot invalid waits for this end.
-fn stands_for_owner(job: &Job, capability: &Capability) -> bool {
-    let owner = job.owner.get();
-    job.thread.get().is_null()
-        && !owner.is_null()
-        && capability.is_owner()
-        && capability.reference().frame() == pointer_frame(owner)
+/// Begins the end of the object that a slot owns, and says what to do until it is gone. The slot is not held
+/// meanwhile: another job may come to it.
+///
+/// A call waits, until its caller ends: the two may wait for each other. So does the end of the space whose slot
+/// this is, for what was built there is younger than that space and does not wait for it. Any other end leaves
+/// owners of spaces, and what feeds them, to whoever waits for those or to a later sweep: they may be waiting for
+/// this very end.
+fn await_end(job: &Job, here: &'static Core, space: &Space, capability: &Capability) -> Option<Step> {
+    if !capability.is_owner() || objects::is_gone(capability.reference()) {
+        return None;
+    }
+    end_object(here, capability.reference());
+    let by_end = job.thread.get().is_null();
+    let elsewhere = by_end && !core::ptr::eq(job.owner.get().cast(), space);
+    match capability.kind {
+        Kind::Space | Kind::Tables if elsewhere => Some(Step::Done(Ok(0))),
+        Kind::Tables => None,
+        _ => (by_end || !job.cancelled.load(Ordering::Acquire)).then_some(Step::Park),
+    }
 }
 
-/// Another job is at a slot that this one wants dropped, and may itself be waiting for this job's caller,
-/// or for the space whose end this is: those leave it to the other.
+/// Another job is at a slot that this one wants dropped, and may itself be waiting for this job's caller. An end
+/// leaves it to the other, but for the end of the space itself, whose slots must all be free.
 fn may_skip(job: &Job, space: &Space) -> bool {
     let end_of_another = job.thread.get().is_null() && !core::ptr::eq(job.owner.get().cast(), space);
     end_of_another || job.cancelled.load(Ordering::Acquire)
@@ -124,17 +135,9 @@ fn fallback(slot: &Slot, capability: &Capability) -> u64 {
     if capability.kind == Kind::Frames { slot.fallback() } else { 0 }
 }
 
-fn first_stage(here: &'static Core, slot: &Slot, capability: &Capability) -> u32 {
+fn first_stage(slot: &Slot, capability: &Capability) -> u32 {
     match capability.kind {
         Kind::Frames | Kind::Device if slot.mapping().is_some() => UNMAP,
-        Kind::Thread | Kind::Space | Kind::Mailbox if capability.is_owner() => {
-            end_object(here, capability.reference());
-            AWAIT_END
-        }
-        Kind::Tables => {
-            end_object(here, capability.reference());
-            FREE
-        }
         Kind::Watch => UNWATCH,
         Kind::Interrupt => {
             interrupts::unbind(capability.first() as u32);
@@ -154,15 +157,6 @@ pub fn end_object(here: &'static Core, reference: Reference) {
     } else if let Some(mailbox) = resolve::<Mailbox>(reference) {
         ends::end_mailbox(here, mailbox, reason);
     }
-}
-
-/// Waits until the object is gone and its frames are free; not if the job's own caller has been ended
-/// meanwhile, since the two may wait for each other.
-fn await_end(job: &Job, capability: &Capability) -> Step {
-    if objects::is_gone(capability.reference()) || job.cancelled.load(Ordering::Acquire) {
-        return Step::Done(Ok(0));
-    }
-    Step::Park
 }
 
 /// Whether what is watched has begun to end, but this watcher has not been told: it is in a list that

@@ -161,3 +161,7 @@ fn carried(job: &Job) -> Capability {
         stamp: words[4],
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/sweeps.rs"]
+mod tests;
