@@ -11,5 +11,6 @@ extern crate std;
 pub mod control;
 pub mod frame;
 pub mod image;
+pub mod names;
 pub mod rpc;
 pub mod start;

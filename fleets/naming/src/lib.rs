@@ -1,0 +1,10 @@
+//! The naming fleet: which mailbox a name means. Every member has all names; a lookup is local.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+#[cfg(test)]
+extern crate std;
+
+pub mod choice;
