@@ -1,6 +1,7 @@
 //! Which member of a fleet a lookup answers. Decided from what is known here and now; nobody is asked.
 
 use fos_messages::names::{Entry, LoadFigure, Policy};
+use fos_runtime::fleet::weight;
 
 /// A member that may be chosen.
 #[derive(Clone, Copy, Debug)]
@@ -50,17 +51,9 @@ fn nth_of(count: usize, turn: u64, holds: impl Fn(usize) -> bool) -> Option<usiz
     (0..count).filter(|place| holds(*place)).nth(skipped)
 }
 
-/// Highest random weight (Thaler and Ravishankar, 1998): a member that goes moves only its own clients.
+/// The one with the highest weight: a member that goes moves only its own clients.
 fn sticky(candidates: &[Candidate<'_>], hash: u64) -> Option<usize> {
-    let weight = |place: &usize| mix(hash ^ mix(candidates[*place].entry.address.identity.0));
-    (0..candidates.len()).max_by_key(weight)
-}
-
-/// Mixes the bits of a number (the finalizer of SplitMix64, Steele et al., 2014).
-fn mix(number: u64) -> u64 {
-    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ number >> 31
+    (0..candidates.len()).max_by_key(|place| weight(hash, candidates[*place].entry.address.identity))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ extern crate alloc;
 extern crate std;
 
 mod calls;
+pub mod fleet;
 mod instant;
 mod load;
 mod peers;

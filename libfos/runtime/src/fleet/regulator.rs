@@ -1,0 +1,170 @@
+//! When a fleet grows and shrinks: on the wait that a request has before it, between water marks, with hysteresis. A
+//! burst of one look changes nothing, and after each change the figures get time to follow.
+
+use crate::{Instant, Load};
+use core::time::Duration;
+
+/// The water marks of a fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// Grow when the mean wait is above this.
+    pub grow_above: Duration,
+    /// Shrink when the mean wait would stay below this with one member less.
+    pub shrink_below: Duration,
+    /// Looks in a row that must agree.
+    pub looks: u32,
+    /// No change sooner than this after the last.
+    pub rest: Duration,
+    /// Never fewer members.
+    pub members_min: usize,
+    /// Never more.
+    pub members_max: usize,
+}
+
+/// What a fleet should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Nothing.
+    Stay,
+    /// Add a member.
+    Grow,
+    /// Drain the member at this place of the figures: the one with the least to do.
+    Shrink(usize),
+}
+
+/// Watches one fleet's figures.
+#[derive(Clone, Copy, Debug)]
+pub struct Regulator {
+    marks: Marks,
+    above: u32,
+    below: u32,
+    not_before: Instant,
+}
+
+impl Regulator {
+    /// A regulator that has seen nothing. Marks that touch would make it swing: `shrink_below` must be below.
+    pub fn new(marks: Marks) -> Option<Regulator> {
+        let is_sound = marks.shrink_below < marks.grow_above && marks.members_min <= marks.members_max;
+        is_sound.then_some(Regulator { marks, above: 0, below: 0, not_before: Instant::default() })
+    }
+
+    /// Looks at the members' figures.
+    pub fn look(&mut self, now: Instant, figures: &[Load]) -> Advice {
+        let Marks { looks, members_min, members_max, .. } = self.marks;
+        if figures.len() < members_min {
+            return self.change(now, Advice::Grow);
+        }
+        let total: Duration = figures.iter().map(Load::wait).sum();
+        let share = |members: usize| total.checked_div(members as u32).unwrap_or(Duration::MAX);
+        let is_above = share(figures.len()) > self.marks.grow_above && figures.len() < members_max;
+        let is_below = figures.len() > members_min && share(figures.len() - 1) < self.marks.shrink_below;
+        self.above = if is_above { self.above + 1 } else { 0 };
+        self.below = if is_below { self.below + 1 } else { 0 };
+        if now < self.not_before {
+            return Advice::Stay;
+        }
+        if self.above >= looks {
+            return self.change(now, Advice::Grow);
+        }
+        let idlest = (0..figures.len()).min_by_key(|place| figures[*place].requests);
+        match idlest {
+            Some(place) if self.below >= looks => self.change(now, Advice::Shrink(place)),
+            _ => Advice::Stay,
+        }
+    }
+
+    fn change(&mut self, now: Instant, advice: Advice) -> Advice {
+        if now < self.not_before {
+            return Advice::Stay;
+        }
+        (self.above, self.below) = (0, 0);
+        self.not_before = now.after(self.marks.rest);
+        advice
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    const MARKS: Marks = Marks {
+        grow_above: Duration::from_micros(100),
+        shrink_below: Duration::from_micros(40),
+        looks: 3,
+        rest: Duration::from_millis(10),
+        members_min: 1,
+        members_max: 4,
+    };
+
+    fn figures(members: usize, requests: u32) -> Vec<Load> {
+        vec![Load { requests, service_time: Duration::from_micros(20), ..Load::default() }; members]
+    }
+
+    fn at(milliseconds: u64) -> Instant {
+        Instant::default().after(Duration::from_millis(milliseconds))
+    }
+
+    #[test]
+    fn marks_that_touch_are_refused() {
+        assert!(Regulator::new(Marks { shrink_below: MARKS.grow_above, ..MARKS }).is_none());
+        assert!(Regulator::new(Marks { members_min: 5, ..MARKS }).is_none());
+    }
+
+    #[test]
+    fn it_grows_after_looks_that_agree_and_then_rests() {
+        let mut regulator = Regulator::new(MARKS).unwrap();
+        let advice: Vec<Advice> = (0..4).map(|look| regulator.look(at(look), &figures(1, 10))).collect();
+        assert_eq!(advice, [Advice::Stay, Advice::Stay, Advice::Grow, Advice::Stay]);
+        assert!((4..12).all(|look| regulator.look(at(look), &figures(2, 10)) == Advice::Stay));
+        assert_eq!(regulator.look(at(12), &figures(2, 10)), Advice::Grow);
+    }
+
+    #[test]
+    fn one_burst_changes_nothing() {
+        let mut regulator = Regulator::new(MARKS).unwrap();
+        for look in 0..20 {
+            let requests = if look % 3 == 2 { 2 } else { 10 };
+            assert_eq!(regulator.look(at(look), &figures(1, requests)), Advice::Stay);
+        }
+    }
+
+    #[test]
+    fn it_shrinks_only_if_fewer_would_do_and_by_the_idlest() {
+        let mut regulator = Regulator::new(MARKS).unwrap();
+        let mut busy = figures(3, 1);
+        busy[1].requests = 0;
+        let advice: Vec<Advice> = (0..3).map(|look| regulator.look(at(look), &busy)).collect();
+        assert_eq!(advice, [Advice::Stay, Advice::Stay, Advice::Shrink(1)]);
+        // Two members share 3 requests: one alone would have 60 us of wait, over the mark.
+        let mut regulator = Regulator::new(MARKS).unwrap();
+        let mut enough = figures(2, 1);
+        enough[0].requests = 2;
+        assert!((0..10).all(|look| regulator.look(at(look), &enough) == Advice::Stay));
+    }
+
+    #[test]
+    fn the_bounds_hold() {
+        let mut regulator = Regulator::new(MARKS).unwrap();
+        assert_eq!(regulator.look(at(0), &[]), Advice::Grow);
+        assert!((20..40).all(|look| regulator.look(at(look), &figures(4, 100)) == Advice::Stay));
+        assert!((60..80).all(|look| regulator.look(at(look), &figures(1, 0)) == Advice::Stay));
+    }
+
+    #[test]
+    fn a_steady_load_does_not_make_it_swing() {
+        let mut regulator = Regulator::new(MARKS).unwrap();
+        let (mut members, mut changes) = (1usize, 0);
+        for look in 0..1000 {
+            // 12 requests in all, shared evenly.
+            let requests = 12u32.div_ceil(members as u32);
+            match regulator.look(at(look), &figures(members, requests)) {
+                Advice::Grow => (members, changes) = (members + 1, changes + 1),
+                Advice::Shrink(_) => (members, changes) = (members - 1, changes + 1),
+                Advice::Stay => {}
+            }
+        }
+        assert!(changes <= 3, "{changes} changes");
+    }
+}
