@@ -23,6 +23,7 @@ mod runtime;
 mod serve;
 mod tasks;
 mod timers;
+mod watches;
 
 pub use calls::{CALLS_MAX, Within};
 pub use instant::Instant;
@@ -31,6 +32,7 @@ pub use peers::PEERS_MAX;
 pub use runtime::{Runtime, Step, Work};
 pub use serve::{REQUESTS_MAX, Serve};
 pub use tasks::Priority;
+pub use watches::Ended;
 
 #[cfg(test)]
 mod tests;

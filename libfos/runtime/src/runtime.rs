@@ -6,12 +6,14 @@ use crate::port::{Class, Event, Incoming, Port};
 use crate::serve::{Begun, Serve, Services};
 use crate::tasks::{Priority, Tasks};
 use crate::timers::{Timer, Timers};
+use crate::watches::{Ended, Watches};
 use crate::{Instant, Load};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use fos_messages::rpc::{Address, SendError};
 
 /// What a step found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,7 @@ struct Inner {
     timers: Timers,
     calls: Calls,
     services: Rc<Services>,
+    watches: Watches,
 }
 
 /// One thread's runtime. Clones are the same runtime.
@@ -54,7 +57,7 @@ impl Runtime {
     pub fn new(port: Rc<dyn Port>) -> Runtime {
         let (tasks, timers, calls, services) =
             (Tasks::default(), Timers::default(), Calls::default(), Rc::default());
-        Runtime(Rc::new(Inner { port, tasks, timers, calls, services }))
+        Runtime(Rc::new(Inner { port, tasks, timers, calls, services, watches: Watches::default() }))
     }
 
     /// What is below.
@@ -64,6 +67,17 @@ impl Runtime {
 
     pub(crate) fn calls(&self) -> &Calls {
         &self.0.calls
+    }
+
+    pub(crate) fn watches(&self) -> &Watches {
+        &self.0.watches
+    }
+
+    /// Waits for the end of the mailbox there; it is watched from this call on. An error: it has ended already, or the
+    /// key does not allow to watch.
+    pub fn ended(&self, peer: &Address) -> Result<Ended, SendError> {
+        let ended = Ended::new(self.clone(), self.0.watches.begin());
+        self.0.port.watch(peer, ended.cookie()).map(|()| ended)
     }
 
     /// Adds a task.
@@ -120,9 +134,10 @@ impl Runtime {
     }
 
     fn take_response(&self) -> bool {
-        let calls = &self.0.calls;
+        let (calls, watches) = (&self.0.calls, &self.0.watches);
         self.0.port.take(Class::Response, &mut |incoming| match incoming.event {
             Event::Message(bytes) => calls.answered(incoming.sender, bytes),
+            Event::Ended { cookie } if watches.ended(cookie) => {}
             Event::Ended { cookie } => calls.peer_ended(cookie),
         })
     }

@@ -139,6 +139,25 @@ fn a_call_ends_when_its_peer_does() {
 }
 
 #[test]
+fn an_end_is_waited_for() {
+    let (world, client, server, _) = pair();
+    let ended = client.runtime.ended(&server.address(Class::External)).unwrap();
+    drop(client.runtime.ended(&server.address(Class::External)).unwrap());
+    let told = Rc::new(Cell::new(false));
+    let place = told.clone();
+    client.runtime.spawn(Priority::Normal, async move {
+        ended.await;
+        place.set(true);
+    });
+    world.run_for(Duration::from_millis(1));
+    assert!(!told.get());
+    world.kill(&server);
+    world.run_for(Duration::from_millis(1));
+    assert!(told.get());
+    assert!(client.runtime.ended(&server.address(Class::External)).is_err());
+}
+
+#[test]
 fn a_client_follows_a_redirection_but_not_in_a_circle() {
     let (world, client, server, adder) = pair();
     let other = world.node();
