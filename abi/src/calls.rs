@@ -134,7 +134,7 @@ calls! {
         [BadCapability WrongKind];
     frames_fallback = 25 ("frames, zero frame") -> "" false
         "Name the private frame that takes the place of shared frames when they are revoked."
-        [BadArgument BadCapability WrongKind NoRights HasChildren StillMapped InUse];
+        [BadArgument BadCapability WrongKind NoRights HasChildren StillMapped NoSlot InUse TooDeep];
     cap_give = 26 ("space, handle") -> "handle there" false
         "Move a capability into another space's table."
         [BadCapability WrongKind NoRights HasChildren StillMapped NoSlot Closed];

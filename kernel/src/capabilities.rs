@@ -18,11 +18,14 @@ use fos_abi::limits::DERIVATION_DEPTH;
 ///
 /// | word | ranges (Frames, Device, Ports ..) | objects | Watch |
 /// |---|---|---|---|
-/// | meta | kind 8, rights 8, children 16, revocations 16, uses 16 | same | same |
-/// | object | first 32, fallback frame 32 | reference | reference of what is watched |
+/// | meta | kind 8, rights 8, children 16, stamp 32 | same | same |
+/// | object | first 32, fallback 32 | reference | reference of what is watched |
 /// | length | count | frames it was built in (owner), else 0 | reference of the mailbox |
 /// | parent, stamp | derived from | same | next watcher; cookie |
 /// | mapped, low, high | space it was mapped in, and between which pages | unused | unused |
+///
+/// The stamp goes up with every revocation and every use of the slot and never comes back: a slot whose stamp
+/// has run out has no more children, and is not used again. `low` also holds the slot's epoch, for handles.
 #[repr(C, align(64))]
 pub struct Slot {
     meta: AtomicU64,
@@ -61,13 +64,16 @@ const KIND: u64 = 0x7f;
 const DROPPING: u64 = 0x80;
 const CHILD: u64 = 1 << 16;
 const CHILDREN: u64 = 0xffff << 16;
-const REVOCATION: u64 = 1 << 32;
-const REVOCATIONS: u64 = 0xffff << 32;
-const USE: u64 = 1 << 48;
+const STAMP: u64 = 1 << 32;
+const LAST_STAMP: u32 = u32::MAX;
 
-/// The word `high` is a page number, at most 2^35, and above it a count of mappings noted.
+/// The word `high` is a page number, at most 2^36, and above it a count of mappings noted.
 const NOTES_SHIFT: u32 = 40;
 const PAGE_NUMBER: u64 = (1 << NOTES_SHIFT) - 1;
+/// The word `low` is a page number, and above it the epoch, and a mark while everything is being unmapped.
+const EPOCH_SHIFT: u32 = 40;
+const EPOCH: u64 = 0xffff << EPOCH_SHIFT;
+const UNMAPPING: u64 = 1 << 63;
 
 impl Capability {
     /// The object's reference.
@@ -142,13 +148,14 @@ impl Slot {
         self.meta.load(Ordering::Relaxed) & DROPPING != 0
     }
 
-    /// Revocations and uses: what a child remembers.
+    /// What a child remembers.
     fn stamp(&self) -> u32 {
         (self.meta.load(Ordering::Acquire) >> 32) as u32
     }
-    /// The part of the handle that changes with each use of the slot.
-    pub fn uses(&self) -> u32 {
-        (self.meta.load(Ordering::Relaxed) >> 48) as u32
+    /// The part of the handle that changes with each use of the slot: 16 bits.
+    #[inline(always)]
+    pub fn epoch(&self) -> u32 {
+        ((self.low.load(Ordering::Relaxed) & EPOCH) >> EPOCH_SHIFT) as u32
     }
     /// Capabilities derived from this one.
     pub fn children(&self) -> u64 {
@@ -162,9 +169,9 @@ impl Slot {
         self.parent.store(capability.parent, Ordering::Relaxed);
         self.stamp.store(capability.stamp, Ordering::Relaxed);
         self.mapped.store(0, Ordering::Relaxed);
-        self.low.store(0, Ordering::Relaxed);
-        let uses = self.meta.load(Ordering::Relaxed) & (REVOCATIONS | 0xffff << 48);
-        let meta = uses | capability.kind as u64 | u64::from(capability.rights.0) << 8;
+        self.low.store(self.low.load(Ordering::Relaxed) & EPOCH, Ordering::Relaxed);
+        let stamp = u64::from(self.stamp()) << 32;
+        let meta = stamp | capability.kind as u64 | u64::from(capability.rights.0) << 8;
         self.meta.store(meta, Ordering::Release);
     }
 
@@ -176,22 +183,32 @@ impl Slot {
         self.object.store(object, Ordering::Relaxed);
         self.length.store(length, Ordering::Relaxed);
         self.mapped.store(0, Ordering::Relaxed);
+        self.low.fetch_and(EPOCH, Ordering::Relaxed);
         self.meta.store(meta & !KIND | kind as u64, Ordering::Release);
     }
 
-    /// Empties a slot; handles to it are stale from now on. Home core only.
-    pub fn clear(&self) {
-        let meta = self.meta.load(Ordering::Relaxed);
-        self.meta.store((meta & (REVOCATIONS | 0xffff << 48)).wrapping_add(USE), Ordering::Release);
+    /// Empties a slot; handles to it are stale from now on. Says whether it may be used again. Home core only.
+    pub fn clear(&self) -> bool {
+        let epoch = (self.low.load(Ordering::Relaxed) & EPOCH).wrapping_add(1 << EPOCH_SHIFT) & EPOCH;
+        self.low.store(epoch, Ordering::Relaxed);
+        let stamp = self.stamp().saturating_add(1);
+        self.meta.store(u64::from(stamp) << 32, Ordering::Release);
+        stamp != LAST_STAMP
     }
 
     /// Adds one child. Home core only (others may lower the count at the same time).
     fn add_child(&self) -> Result<(), Error> {
-        if self.children() == CHILDREN >> 16 {
+        if self.children() == CHILDREN >> 16 || self.stamp() == LAST_STAMP {
             return Err(Error::NoSlot);
         }
         self.meta.fetch_add(CHILD, Ordering::AcqRel);
         Ok(())
+    }
+
+    /// So many stamps before the last one.
+    #[cfg(test)]
+    pub fn wear_out(&self, left: u32) {
+        self.meta.fetch_or(u64::from(LAST_STAMP - left) << 32, Ordering::Relaxed);
     }
 
     /// Takes one child off, if the slot still has the stamp that the child remembers.
@@ -212,8 +229,8 @@ impl Slot {
             if meta & CHILDREN == 0 {
                 return false;
             }
-            let revocations = (meta & REVOCATIONS).wrapping_add(REVOCATION) & REVOCATIONS;
-            let next = meta & !(CHILDREN | REVOCATIONS) | revocations;
+            // A slot with children has not come to its last stamp.
+            let next = (meta & !CHILDREN) + STAMP;
             match self.meta.compare_exchange_weak(meta, next, Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => {
                     note_invalidation();
@@ -228,23 +245,46 @@ impl Slot {
     pub fn mapping(&self) -> Option<(Reference, u64, u64)> {
         let space = self.mapped.load(Ordering::Acquire);
         (space != 0).then(|| {
-            let high = self.high.load(Ordering::Relaxed) & PAGE_NUMBER;
-            (Reference(space), self.low.load(Ordering::Relaxed), high)
+            let [low, high] = [&self.low, &self.high].map(|word| word.load(Ordering::Relaxed) & PAGE_NUMBER);
+            (Reference(space), low, high)
         })
+    }
+
+    /// Whether it still remembers pages that were noted, and nobody is unmapping them. Any core may ask: what it
+    /// finds is as old as the last `begin_unmapping` that it knows of, or newer.
+    pub fn remembers(&self, space: Reference, page: u64, count: u64) -> bool {
+        let low = self.low.load(Ordering::Acquire);
+        let high = self.high.load(Ordering::Acquire) & PAGE_NUMBER;
+        let same = self.mapped.load(Ordering::Acquire) == space.0;
+        same && low & UNMAPPING == 0 && low & PAGE_NUMBER <= page && page + count <= high
+    }
+
+    /// Everything mapped with it is being unmapped: nothing more may be, until `end_unmapping`. Home core only.
+    pub fn begin_unmapping(&self) {
+        self.low.fetch_or(UNMAPPING, Ordering::AcqRel);
+    }
+    /// See `begin_unmapping`: it is, unless something was noted since `notes` were counted.
+    pub fn end_unmapping(&self, notes: u64) {
+        self.forget_mapping(notes);
+        self.low.fetch_and(!UNMAPPING, Ordering::AcqRel);
     }
 
     /// Records that pages are about to be mapped. A capability is mapped in one space at a time.
     pub fn note_mapping(&self, space: Reference, page: u64, count: u64) -> Result<(), Error> {
+        let before = self.low.load(Ordering::Relaxed);
+        if before & UNMAPPING != 0 {
+            return Err(Error::InUse);
+        }
         let (low, high) = match self.mapped.load(Ordering::Relaxed) {
             0 => (page, page + count),
             other if other == space.0 => {
                 let high = self.high.load(Ordering::Relaxed) & PAGE_NUMBER;
-                (self.low.load(Ordering::Relaxed).min(page), high.max(page + count))
+                ((before & PAGE_NUMBER).min(page), high.max(page + count))
             }
             _ => return Err(Error::AlreadyMapped),
         };
         let notes = (self.notes() + 1) << NOTES_SHIFT;
-        self.low.store(low, Ordering::Relaxed);
+        self.low.store(before & EPOCH | low, Ordering::Relaxed);
         self.high.store(high | notes, Ordering::Relaxed);
         self.mapped.store(space.0, Ordering::Release);
         Ok(())
@@ -259,18 +299,22 @@ impl Slot {
     pub fn forget_mapping(&self, notes: u64) {
         if self.notes() == notes {
             self.mapped.store(0, Ordering::Release);
+            // No page lies behind this, until the next is noted.
+            self.low.fetch_or(PAGE_NUMBER, Ordering::Release);
         }
     }
 
-    /// The frame that takes the place of these frames when they are revoked; 0: none.
-    pub fn fallback(&self) -> u64 {
-        self.object.load(Ordering::Relaxed) >> 32
+    /// The capability, in the same table, for the frame that takes the place of these frames when they are
+    /// revoked.
+    pub fn fallback(&self) -> Option<Handle> {
+        (self.object.load(Ordering::Relaxed) >> 32).checked_sub(1).map(|handle| Handle(handle as u32))
     }
 
     /// Sets it.
-    pub fn set_fallback(&self, frame: u64) {
+    pub fn set_fallback(&self, handle: Option<Handle>) {
+        let handle = handle.map_or(0, |handle| u64::from(handle.0) + 1);
         let object = self.object.load(Ordering::Relaxed);
-        self.object.store(object & 0xffff_ffff | frame << 32, Ordering::Release);
+        self.object.store(object & 0xffff_ffff | handle << 32, Ordering::Release);
     }
 
     /// For empty slots: the next free one.
@@ -387,7 +431,7 @@ pub fn find(space: &'static Space, handle: u64) -> Result<(&'static Slot, Capabi
     let handle = u32::try_from(handle).map(Handle).map_err(|_| Error::BadCapability)?;
     let slot = space.slot(handle.index()).filter(|_| space.is_alive()).ok_or(Error::BadCapability)?;
     let capability = slot.read().ok_or(Error::BadCapability)?;
-    if slot.uses() & 0xffff != handle.0 >> 16 || slot.is_dropping() || !is_valid_lately(slot, &capability) {
+    if slot.epoch() != handle.0 >> 16 || slot.is_dropping() || !is_valid_lately(slot, &capability) {
         return Err(Error::BadCapability);
     }
     Ok((slot, capability))
@@ -411,7 +455,7 @@ pub fn insert(space: &'static Space, capability: &Capability) -> Result<Handle, 
     let index = space.take_free_slot().ok_or(Error::NoSlot)?;
     let slot = space.slot(index).ok_or(Error::NoSlot)?;
     slot.fill(capability);
-    Ok(Handle::new(index, slot.uses()))
+    Ok(Handle::new(index, slot.epoch()))
 }
 
 /// Derives a capability in the same table: fewer rights, a part of the range.
@@ -476,17 +520,10 @@ pub fn check_movable(slot: &Slot, capability: &Capability) -> Result<(), Error> 
     if slot.children() != 0 {
         return Err(Error::HasChildren);
     }
-    if slot.mapping().is_some() || slot.fallback_of(capability) != 0 {
+    if slot.mapping().is_some() || capability.kind == Kind::Frames && slot.fallback().is_some() {
         return Err(Error::StillMapped);
     }
     Ok(())
-}
-
-impl Slot {
-    /// The fallback frame, for kinds that can have one.
-    fn fallback_of(&self, capability: &Capability) -> u64 {
-        if capability.kind == Kind::Frames { self.fallback() } else { 0 }
-    }
 }
 
 /// Takes a movable capability out of a table at home here.

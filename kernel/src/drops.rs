@@ -54,14 +54,17 @@ pub fn drop_slot(job: &Job, here: &'static Core, space: &'static Space, index: u
         }
         job.cursor[PAGE].set(0);
         job.cursor[GENERATION].set(0);
-        job.drop_stage.set(first_stage(slot, &capability));
+        job.drop_stage.set(first_stage(space, slot, &capability));
     }
     let Some(capability) = slot.read() else {
         job.drop_stage.set(BEGIN);
         return Step::Done(Ok(0));
     };
     let step = match job.drop_stage.get() {
-        UNMAP => unmap_hull(job, here, slot, &capability, fallback(slot, &capability)),
+        UNMAP => {
+            let fallback = fallback(space, slot, &capability).map_or(0, |(_, fallback)| fallback.first());
+            unmap_hull(job, here, slot, &capability, fallback)
+        }
         UNWATCH if is_being_told(slot, &capability) => {
             if !job.cancelled.load(Ordering::Acquire) {
                 return Step::Park;
@@ -131,13 +134,27 @@ fn may_skip(job: &Job, space: &Space) -> bool {
     end_of_another || job.cancelled.load(Ordering::Acquire)
 }
 
-fn fallback(slot: &Slot, capability: &Capability) -> u64 {
-    if capability.kind == Kind::Frames { slot.fallback() } else { 0 }
+/// What takes the place of a capability's frames, if that was not revoked itself meanwhile.
+fn fallback(
+    space: &'static Space,
+    slot: &Slot,
+    capability: &Capability,
+) -> Option<(&'static Slot, Capability)> {
+    let handle = slot.fallback().filter(|_| capability.kind == Kind::Frames)?;
+    capabilities::find(space, u64::from(handle.0)).ok()
 }
 
-fn first_stage(slot: &Slot, capability: &Capability) -> u32 {
+fn first_stage(space: &'static Space, slot: &Slot, capability: &Capability) -> u32 {
     match capability.kind {
-        Kind::Frames | Kind::Device if slot.mapping().is_some() => UNMAP,
+        Kind::Frames | Kind::Device if let Some((mapped_in, low, high)) = slot.mapping() => {
+            // The fallback remembers the mapping before it is made.
+            let noted = fallback(space, slot, capability)
+                .is_some_and(|(fallback, _)| fallback.note_mapping(mapped_in, low, high - low).is_ok());
+            if capability.kind == Kind::Frames && !noted {
+                slot.set_fallback(None);
+            }
+            UNMAP
+        }
         Kind::Watch => UNWATCH,
         Kind::Interrupt => {
             interrupts::unbind(capability.first() as u32);
@@ -203,9 +220,11 @@ pub fn watched(object: u64) -> Option<(u16, &'static core::sync::atomic::AtomicU
 }
 
 fn free(space: &'static Space, slot: &Slot, capability: &Capability) {
-    let pinned = fallback(slot, capability);
-    if pinned != 0 {
-        frames::unmap(pinned);
+    if let Some((fallback, child)) = fallback(space, slot, capability)
+        && fallback.mapping().is_none()
+    {
+        capabilities::leave_parent(&child);
+        space.free_slot(space.index_of(fallback));
     }
     capabilities::leave_parent(capability);
     space.free_slot(space.index_of(slot));
@@ -221,13 +240,14 @@ pub fn unmap_hull(
     fallback: u64,
 ) -> Step {
     let Some((reference, low, high)) = slot.mapping() else { return Step::Done(Ok(0)) };
-    let Some(space) = objects::still_there::<Space>(reference) else {
-        job.release_held();
-        return Step::Done(Ok(0));
+    let space = match Space::still_there(reference, here) {
+        Ok(space) => space,
+        Err(Some(home)) => return Step::Go(home),
+        Err(None) => {
+            job.release_held();
+            return Step::Done(Ok(0));
+        }
     };
-    if space.home() != here.number {
-        return Step::Go(space.home());
-    }
     if job.cursor[GENERATION].get() == 0 {
         let mut page = job.cursor[PAGE].get().max(low);
         for _ in 0..CHUNK_STEPS {
@@ -253,7 +273,7 @@ fn unmap_one(job: &Job, space: &Space, page: u64, capability: &Capability, fallb
     let passed = space.at_page(page, |table, index, size| {
         let entry = table.get(index);
         if frames.contains(&entry.frame()) {
-            let access = Access { write: entry.access().write, ..Access::default() };
+            let access = Access { write: entry.access().write, may_write: true, ..Access::default() };
             let replacement = if fallback != 0 && size == 1 && frames::map(fallback).is_ok() {
                 Entry::page(fallback, access, false)
             } else {

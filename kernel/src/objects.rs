@@ -52,13 +52,6 @@ pub unsafe fn object_at<T: Object>(frame: u64) -> &'static T {
     unsafe { &*frame_pointer(frame).cast::<T>() }
 }
 
-/// The object that a reference named when it was alive, until its frames are free again: between its end's
-/// first step and its last there is still something to undo.
-pub fn still_there<T: Object>(reference: Reference) -> Option<&'static T> {
-    // SAFETY: its end is not over, so the object is in place; and it began there, as the reference says.
-    (reference != Reference::NONE && !is_gone(reference)).then(|| unsafe { object_at(reference.frame()) })
-}
-
 /// The reference to an object now.
 pub fn reference_to<T: Object>(object: &T) -> Reference {
     let frame = pointer_frame((object as *const T).cast());

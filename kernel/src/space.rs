@@ -13,7 +13,7 @@ use crate::frames;
 use crate::inbox::{Inbox, flag};
 use crate::jobs::Job;
 use crate::names::NameEntry;
-use crate::objects::{Object, Reference, reference_to};
+use crate::objects::{self, Object, Reference, reference_to};
 use crate::thread::Thread;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -126,6 +126,24 @@ impl Space {
         space
     }
 
+    /// The space that a reference named when it was alive, if it is at home here and its frames are not free yet:
+    /// between its end's first step and its last there is still something to undo. Else its home, or nothing.
+    pub fn still_there(reference: Reference, here: &Core) -> Result<&'static Space, Option<u16>> {
+        if reference == Reference::NONE || objects::is_gone(reference) {
+            return Err(None);
+        }
+        // SAFETY: a space began there, as the reference says. If it is at home elsewhere its last step may come at
+        // any time, so the frame may be memory like any other by now: one word is read, which every value is good for.
+        let space = unsafe { objects::object_at::<Space>(reference.frame()) };
+        let home = space.home();
+        core::sync::atomic::fence(Ordering::Acquire);
+        match objects::is_gone(reference) {
+            true => Err(None),
+            // Its end runs on this core, so not during this entry.
+            false if home == here.number => Ok(space),
+            false => Err(Some(home)),
+        }
+    }
     /// Its home core.
     #[inline(always)]
     pub fn home(&self) -> u16 {
@@ -192,8 +210,7 @@ impl Space {
     }
     /// Empties a slot. Home core only.
     pub fn free_slot(&self, index: usize) {
-        if let Some(slot) = self.slot(index) {
-            slot.clear();
+        if self.slot(index).is_some_and(Slot::clear) {
             self.link_free(index);
         }
     }

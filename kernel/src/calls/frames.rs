@@ -3,7 +3,7 @@
 use crate::arch::machine::entry::Answer;
 use crate::arch::machine::paging::frame_pointer;
 use crate::calls::attempt;
-use crate::capabilities::{self, Slot};
+use crate::capabilities::{self, Capability, Slot};
 use crate::cores::Core;
 use crate::drops;
 use crate::frames;
@@ -27,7 +27,7 @@ pub fn claim(
     if slot.children() != 0 {
         return Err(Error::HasChildren);
     }
-    if slot.mapping().is_some() || slot.fallback() != 0 {
+    if slot.mapping().is_some() || slot.fallback().is_some() {
         return Err(Error::StillMapped);
     }
     let (first, count) = (capability.first(), capability.length as usize);
@@ -65,13 +65,14 @@ const FORGET: u32 = 2;
 
 /// Unmaps at the home of the space it was mapped in, then forgets it at the caller's home, unless another
 /// thread began to map with it meanwhile.
-fn unmap_step(job: &'static Job, here: &'static Core) -> Step {
+pub(super) fn unmap_step(job: &'static Job, here: &'static Core) -> Step {
     let (slot, capability) = attempt!(capabilities::find(job.space(), job.argument(0)));
     if !matches!(capability.kind, Kind::Frames | Kind::Device) {
         return Step::Done(Err(Error::WrongKind));
     }
     if job.stage.get() == COUNT {
         job.arguments[NOTES].set(slot.notes());
+        slot.begin_unmapping();
         job.stage.set(UNMAP);
     }
     if job.stage.get() == UNMAP {
@@ -84,7 +85,7 @@ fn unmap_step(job: &'static Job, here: &'static Core) -> Step {
     if home != here.number {
         return Step::Go(home);
     }
-    slot.forget_mapping(job.argument(NOTES));
+    slot.end_unmapping(job.argument(NOTES));
     Step::Done(Ok(0))
 }
 
@@ -93,9 +94,10 @@ pub extern "C" fn frames_fallback(handle: u64, zero: u64, _: u64, _: u64, _: u64
     jobs::call(fallback_step, [handle, zero, 0, 0, 0, 0], (0, 0), |_| Ok(()))
 }
 
-/// The zero frame stays in its owner's hands and mapped (by the shared slot, in advance): it can't be
-/// claimed for an object or given away until the shared capability is gone.
-fn fallback_step(job: &'static Job, _: &'static Core) -> Step {
+/// The kernel makes a child of the zero frame's capability, without rights, in the same table: it remembers the
+/// mapping that takes the shared frames' place. So the zero frame can't be given away or claimed until its own
+/// capability is revoked, which takes the mapping, and the choice, back.
+pub(super) fn fallback_step(job: &'static Job, _: &'static Core) -> Step {
     let space = job.space();
     let (slot, _) = attempt!(capabilities::find_kind(space, job.argument(0), Kind::Frames, Rights::READ));
     let (zero, frame) =
@@ -103,7 +105,7 @@ fn fallback_step(job: &'static Job, _: &'static Core) -> Step {
     if frame.length != 1 || core::ptr::eq(slot, zero) {
         return Step::Done(Err(Error::BadArgument));
     }
-    if slot.fallback() != 0 {
+    if slot.fallback().is_some_and(|handle| capabilities::find(space, u64::from(handle.0)).is_ok()) {
         return Step::Done(Err(Error::InUse));
     }
     if zero.children() != 0 {
@@ -112,9 +114,12 @@ fn fallback_step(job: &'static Job, _: &'static Core) -> Step {
     if frames::mappings(frame.first()) != 0 || zero.mapping().is_some() {
         return Step::Done(Err(Error::StillMapped));
     }
+    // Counted as mapped meanwhile, so that nobody builds an object in it.
     attempt!(frames::map(frame.first()));
     // SAFETY: the frame is ordinary memory that nothing maps; its owner gave it for this.
     unsafe { core::ptr::write_bytes(frame_pointer(frame.first()), 0, 4096) };
-    slot.set_fallback(frame.first());
+    frames::unmap(frame.first());
+    let child = Capability { rights: Rights::NONE, ..frame };
+    slot.set_fallback(Some(attempt!(capabilities::insert_child(space, zero, &frame, child))));
     Step::Done(Ok(0))
 }

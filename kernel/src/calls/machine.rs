@@ -62,7 +62,7 @@ fn destroy_step(job: &'static Job, here: &'static Core) -> Step {
         }
         let swept = slot.revoke();
         into_frames(slot, capability.kind, capability.object, capability.length);
-        let handle = Handle::new(space.index_of(slot), slot.uses());
+        let handle = Handle::new(space.index_of(slot), slot.epoch());
         job.cursor[2].set(u64::from(handle.0));
         if !swept {
             return Step::Done(Ok(job.cursor[2].get()));

@@ -29,7 +29,7 @@ fn create_step(job: &'static Job, _: &'static Core) -> Step {
     // SAFETY: `claim` gave that many zeroed frames.
     unsafe { Mailbox::create(first, (count, private), slots, keys, space, home) };
     slot.convert(Kind::Mailbox, objects::publish::<Mailbox>(first).0, count as u64);
-    Step::Done(Ok(u64::from(Handle::new(space.index_of(slot), slot.uses()).0)))
+    Step::Done(Ok(u64::from(Handle::new(space.index_of(slot), slot.epoch()).0)))
 }
 
 /// The caller's own mailbox.

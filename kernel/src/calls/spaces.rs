@@ -41,7 +41,7 @@ fn create_step(job: &'static Job, here: &'static Core) -> Step {
     let space = unsafe { Space::create(first, tables, here.new_identity(), core) };
     let reference = objects::publish::<Space>(first);
     slot.convert(Kind::Space, reference.0, count);
-    let handle = u64::from(Handle::new(own.index_of(slot), slot.uses()).0);
+    let handle = u64::from(Handle::new(own.index_of(slot), slot.epoch()).0);
     if core == here.number {
         here.add_space(space);
         return Step::Done(Ok(handle));
@@ -129,6 +129,9 @@ fn check_mapping(job: &Job, note: bool) -> Result<Mapping, Error> {
         job.cursor[2].set(job.space().index_of(slot) as u64);
         slot.note_mapping(reference_to(space), pages.first, count)?;
         job.arguments[NOTES].set(slot.notes());
+    } else if !slot.remembers(reference_to(space), pages.first, count) {
+        // `frames_unmap` came in between: what were mapped now, nobody would remember.
+        return Err(Error::InUse);
     }
     Ok(Mapping { space, frame, pages, access, huge })
 }
@@ -153,7 +156,7 @@ const NOTE: u32 = 0;
 const MAP: u32 = 1;
 const FORGET: u32 = 2;
 
-fn map_step(job: &'static Job, here: &'static Core) -> Step {
+pub(super) fn map_step(job: &'static Job, here: &'static Core) -> Step {
     if job.stage.get() == FORGET {
         return forget_note(job, here);
     }
@@ -247,14 +250,15 @@ fn change(
         let space = attempt!(target_space(job, job.argument(0), Rights::CONTROL));
         job.cursor[3].set(reference_to(space).0);
     }
-    let Some(space) = objects::still_there::<Space>(objects::Reference(job.cursor[3].get())) else {
-        // Nobody runs it any more, or will.
-        job.release_held();
-        return stopped(job, Error::Closed);
+    let space = match Space::still_there(objects::Reference(job.cursor[3].get()), here) {
+        Ok(space) => space,
+        Err(Some(home)) => return Step::Go(home),
+        Err(None) => {
+            // Nobody runs it any more, or will.
+            job.release_held();
+            return stopped(job, Error::Closed);
+        }
     };
-    if space.home() != here.number {
-        return Step::Go(space.home());
-    }
     if job.stage.get() == CHANGE {
         change_batch(job, &pages, |page, left| one(space, page, left));
         job.cursor[1].set(space.begin_flush(here));

@@ -57,7 +57,7 @@ fn create_step(job: &'static Job, here: &'static Core) -> Step {
         // It began to end while the thread was being made; its end waits for this one.
         ends::end_thread(here, thread, EndReason::Destroyed as u64);
     }
-    job.cursor[1].set(u64::from(Handle::new(own.index_of(slot), slot.uses()).0));
+    job.cursor[1].set(u64::from(Handle::new(own.index_of(slot), slot.epoch()).0));
     job.stage.set(1);
     if core as u16 == here.number { create_step(job, here) } else { Step::Go(core as u16) }
 }
@@ -200,10 +200,11 @@ fn map_area(space: &Space, address: u64, frame: u64) -> Result<(), Error> {
 fn undo_setup(job: &Job, here: &Core) -> Step {
     job.stage.set(UNDO);
     let frame = job.cursor[0].get();
-    if let Some(space) = objects::still_there::<Space>(Reference(job.cursor[3].get())) {
-        if space.home() != here.number {
-            return Step::Go(space.home());
-        }
+    let space = Space::still_there(Reference(job.cursor[3].get()), here);
+    if let Err(Some(home)) = space {
+        return Step::Go(home);
+    }
+    if let Ok(space) = space {
         if job.bytes()[UNMAPPED] == 0 {
             unmap_area(space, job.bytes()[AREA_ADDRESS] >> 12, frame);
             job.bytes()[UNMAPPED] = space.begin_flush(here).max(1);

@@ -59,7 +59,7 @@ fn a_slot_keeps_what_it_is_filled_with() {
         let handle = u64::from(capabilities::insert(space, &capability).unwrap().0);
         let (slot, found) = find(space, handle).unwrap();
         assert_eq!(found, capability);
-        assert_eq!((slot.children(), slot.mapping(), slot.fallback()), (0, None, 7));
+        assert_eq!((slot.children(), slot.mapping(), slot.fallback()), (0, None, Some(Handle(6))));
     }
 }
 
@@ -184,6 +184,43 @@ fn a_child_of_a_revoked_time_does_not_lower_the_count_of_now() {
 }
 
 #[test]
+fn a_child_that_was_forgotten_in_a_message_never_comes_back() {
+    let space = machine::space(0);
+    let parent = range(space, 0, 1);
+    let (slot, child) = find(space, derive_all(space, parent).unwrap()).unwrap();
+    let parked = capabilities::take(space, slot, &child).unwrap();
+    let parent_slot = find(space, parent).unwrap().0;
+    assert!(parent_slot.revoke());
+    for _ in 0..1 << 16 {
+        let child = derive_all(space, parent).unwrap();
+        assert!(parent_slot.revoke());
+        space.free_slot(Handle(child as u32).index());
+    }
+    assert!(!is_valid(&parked), "65,537 revocations later");
+    let mut parent = parent;
+    for _ in 0..1 << 16 {
+        delete(space, parent);
+        parent = range(space, 0, 1);
+    }
+    assert!(!is_valid(&parked), "65,536 uses of the slot later");
+}
+
+#[test]
+fn a_slot_whose_stamp_has_run_out_is_retired() {
+    let space = machine::space(0);
+    let parent = range(space, 0, 1);
+    let (slot, _) = find(space, parent).unwrap();
+    slot.wear_out(1);
+    let child = derive_all(space, parent).unwrap();
+    assert!(slot.revoke() && !opens(space, child) && opens(space, parent));
+    space.free_slot(Handle(child as u32).index());
+    assert_eq!(derive_all(space, parent), Err(Error::NoSlot), "no child remembers the last stamp");
+    delete(space, parent);
+    let made = std::iter::repeat_with(|| capabilities::derive(space, range(space, 0, 1), Rights::ALL, 0, 1));
+    assert!(made.take(SLOTS_PER_FRAME / 2 - 1).all(|made| made.is_ok_and(|made| made.index() != 0)));
+}
+
+#[test]
 fn a_parent_slot_that_was_used_again_is_no_parent() {
     let space = machine::space(0);
     let parent = range(space, 0, 1);
@@ -250,7 +287,7 @@ fn only_what_nothing_hangs_on_may_move() {
     assert_eq!(check(frames), Err(Error::StillMapped));
     slot.forget_mapping(slot.notes());
     assert_eq!(check(frames), Ok(()));
-    slot.set_fallback(5);
+    slot.set_fallback(Some(Handle(5)));
     assert_eq!(check(frames), Err(Error::StillMapped));
 }
 

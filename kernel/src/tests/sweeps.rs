@@ -2,15 +2,20 @@
 //! nothing that was derived is left.
 
 use super::revoke_step;
+use crate::arch::machine::paging::Access;
+use crate::calls::frames::{fallback_step, unmap_step};
+use crate::calls::spaces::map_step;
 use crate::capabilities::{self, Capability, find, insert_child};
 use crate::cores::core_state;
 use crate::ends;
-use crate::jobs::{self, Job};
+use crate::frames;
+use crate::jobs::{self, Code, Job, Step};
 use crate::objects;
-use crate::space::Space;
+use crate::space::{Pages, Space};
 use crate::tests::machine;
 use crate::thread::State;
-use fos_abi::capability::{Kind, Rights};
+use fos_abi::Error;
+use fos_abi::capability::{Handle, Kind, Rights};
 use fos_abi::space::SPACE_FRAMES;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -68,18 +73,6 @@ fn lend(from: &'static Space, frames: u64, to: &'static Space) -> u64 {
     u64::from(capabilities::insert(to, &taken).unwrap().0)
 }
 
-/// A revocation under way.
-fn revoke(space: &'static Space, handle: u64) -> &'static Job {
-    let thread = machine::thread(space);
-    thread.state.set(State::Waiting);
-    let job = &thread.jobs[0];
-    job.prepare(revoke_step);
-    job.thread.set(thread);
-    job.arguments[0].set(handle);
-    machine::here().work.push(job);
-    job
-}
-
 fn filled(space: &Space) -> usize {
     (0..space.slot_count()).filter(|index| space.slot(*index).is_some_and(|slot| !slot.is_empty())).count()
 }
@@ -96,12 +89,123 @@ fn family() -> (&'static Space, u64, [&'static Space; 2]) {
     (root, frames, [program, child])
 }
 
+/// Starts a call of a space whose thread waits for it.
+fn start(space: &'static Space, code: Code, arguments: [u64; 2]) -> &'static Job {
+    let job = prepare(space, code, &arguments);
+    machine::here().work.push(job);
+    job
+}
+
+fn prepare(space: &'static Space, code: Code, arguments: &[u64]) -> &'static Job {
+    let thread = machine::thread(space);
+    thread.state.set(State::Waiting);
+    let job = &thread.jobs[0];
+    job.prepare(code);
+    job.thread.set(thread);
+    job.arguments.iter().zip(arguments).for_each(|(cell, argument)| cell.set(*argument));
+    job
+}
+
+/// Maps one page with a capability of a space, there.
+fn map(space: &'static Space, handle: u64, page: u64) {
+    let (slot, capability) = find(space, handle).unwrap();
+    slot.note_mapping(space.reference(), page, 1).unwrap();
+    let access = Access { may_write: true, ..Access::default() };
+    assert_eq!(space.map_small(Pages { first: page, count: 1 }, capability.first(), access), (1, Ok(())));
+}
+
+fn mapped(space: &'static Space, page: u64) -> Option<u64> {
+    space.at_page(page, |table, index, _| table.get(index).frame()).ok()
+}
+
+/// A page that two share, the receiver's fallback for it, and where the receiver has mapped it.
+fn shared() -> (&'static Space, [u64; 3]) {
+    let space = machine::space(3);
+    machine::here().add_space(space);
+    let [lent, zero] = [1, 1].map(|count| machine::give(space, Kind::Frames, machine::frames(count), count));
+    let shared = u64::from(capabilities::derive(space, lent, Rights::ALL, 0, 1).unwrap().0);
+    (space, [lent, zero, shared])
+}
+
+const PAGE: u64 = 1 << 18;
+
+#[test]
+fn a_fallback_that_took_its_place_goes_with_its_own_capability() {
+    let alone = Alone::begin();
+    let (space, [lent, zero, shared]) = shared();
+    let frame = find(space, zero).unwrap().1.first();
+    map(space, shared, PAGE);
+    start(space, fallback_step, [shared, zero]);
+    alone.run();
+    assert_eq!(find(space, zero).unwrap().0.children(), 1, "what may be mapped can't be given away");
+    start(space, revoke_step, [lent, 0]);
+    alone.run();
+    assert_eq!((mapped(space, PAGE), frames::mappings(frame)), (Some(frame), 1));
+    let (slot, capability) = find(space, zero).unwrap();
+    assert_eq!(capabilities::check_movable(slot, &capability), Err(Error::HasChildren));
+    start(space, revoke_step, [zero, 0]);
+    alone.run();
+    assert_eq!((mapped(space, PAGE), frames::mappings(frame)), (None, 0));
+    assert_eq!(capabilities::check_movable(slot, &capability), Ok(()));
+}
+
+#[test]
+fn a_fallback_that_was_revoked_takes_no_place() {
+    let alone = Alone::begin();
+    let (space, [lent, zero, shared]) = shared();
+    map(space, shared, PAGE);
+    start(space, fallback_step, [shared, zero]);
+    alone.run();
+    start(space, revoke_step, [zero, 0]);
+    alone.run();
+    start(space, revoke_step, [lent, 0]);
+    alone.run();
+    assert_eq!((mapped(space, PAGE), filled(space)), (None, 2));
+}
+
+#[test]
+fn a_fallback_that_is_not_needed_any_more_is_free() {
+    let alone = Alone::begin();
+    let (space, [lent, zero, shared]) = shared();
+    start(space, fallback_step, [shared, zero]);
+    alone.run();
+    start(space, revoke_step, [lent, 0]);
+    alone.run();
+    assert_eq!((find(space, zero).unwrap().0.children(), filled(space)), (0, 2));
+}
+
+#[test]
+fn what_is_mapped_while_it_is_unmapped_is_not_forgotten() {
+    let alone = Alone::begin();
+    const COUNT: u64 = 128;
+    let space = machine::space(3);
+    let first = machine::frames(COUNT);
+    let handle = machine::give(space, Kind::Frames, first, COUNT);
+    let slot = find(space, handle).unwrap().0;
+    let own = u64::from(Handle::SELF.0);
+    let mapping = prepare(space, map_step, &[own, handle, COUNT << 32, PAGE << 12, 0]);
+    assert_eq!(map_step(mapping, machine::here()), Step::Again, "half of it");
+    let unmapping = start(space, unmap_step, [handle, 0]);
+    alone.run();
+    assert!(!unmapping.active.get() && slot.mapping().is_none());
+    machine::here().work.push(mapping);
+    alone.run();
+    assert!(!mapping.active.get());
+    let counted: u32 = (first..first + COUNT).map(frames::mappings).sum();
+    assert_eq!(counted, 0, "pages that nobody remembers");
+    let again = start(space, map_step, [own, handle]);
+    again.arguments[2].set(COUNT << 32);
+    again.arguments[3].set(PAGE << 12);
+    alone.run();
+    assert_eq!((first..first + COUNT).map(frames::mappings).sum::<u32>(), 128, "it can be mapped again");
+}
+
 #[test]
 fn a_revocation_ends_a_program_and_the_child_that_it_made() {
     let alone = Alone::begin();
     let (root, frames, spaces) = family();
     let references = spaces.map(Space::reference);
-    let job = revoke(root, frames);
+    let job = start(root, revoke_step, [frames, 0]);
     alone.run();
     assert!(!job.active.get(), "the revocation never returns");
     assert!(references.iter().all(|reference| objects::is_gone(*reference)));
@@ -116,7 +220,7 @@ fn a_program_that_ends_by_itself_takes_its_child_with_it_while_root_revokes() {
         let references = spaces.map(Space::reference);
         ends::end_space(machine::here(), spaces[first], 1);
         (0..first * 3).for_each(|_| jobs::run_one(machine::here()));
-        let job = revoke(root, frames);
+        let job = start(root, revoke_step, [frames, 0]);
         alone.run();
         assert!(!job.active.get());
         assert!(references.iter().all(|reference| objects::is_gone(*reference)));

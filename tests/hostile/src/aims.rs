@@ -510,6 +510,7 @@ impl Range<'_> {
                 arguments[1] = f.at(place::NOTHING)
             }
             (Call::frames_fallback, Error::BadArgument) => arguments[1] = word(f.good.of(2)),
+            (Call::frames_fallback, Error::TooDeep) => arguments[1] = word(f.deepest),
             (Call::cap_give, Error::NoSlot) => arguments[0] = word(f.full_space),
             (Call::cap_give, Error::HasChildren) => arguments[1] = word(f.parents.of(1)),
             (Call::cap_give, Error::StillMapped) => arguments[1] = word(f.mapped_whole),

@@ -25,6 +25,8 @@ pub const CASES: &[Case] = &[
     Case { name: "mapping-protect-and-back", run: protect },
     Case { name: "mapping-revoked-under-a-running-reader", run: revoked_under_reader },
     Case { name: "mapping-revoked-with-a-fallback-frame", run: fallback },
+    Case { name: "mapping-fallback-frame-revoked-in-its-place", run: fallback_revoked },
+    Case { name: "mapping-fallback-frame-stays-while-mapped", run: fallback_stays },
     Case { name: "mapping-unmapped-on-every-core", run: unmapped_everywhere },
     Case { name: "mapping-counts", run: counts },
     Case { name: "mapping-objects-can-not-be-mapped", run: objects },
@@ -234,6 +236,47 @@ fn fallback(stage: &mut Stage) -> Verdict {
     same("mappings of the revoked frame", calls::frame_read(page, 0)?, 0)?;
     same("the survivor's state", calls::thread_info(child.thread)?.state, 1)?;
     stage.clear(child_plot)?;
+    stage.clear(plot)
+}
+
+/// A page of this program that was lent to it and revoked: what it was, the fallback that took its place, and where.
+fn replaced(stage: &mut Stage, plot: &mut Plot) -> Result<(Handle, u64), Failure> {
+    let at = stage.fresh_window()? + FIELD;
+    let (page, zero) = (plot.take(1)?, plot.take(1)?);
+    let lent = calls::cap_derive(page, Rights::ALL, 0, 1)?;
+    calls::frames_fallback(lent, zero)?;
+    stage.map(lent, 1, at, MapFlags::WRITE)?;
+    memory_word(at).store(99, Ordering::Relaxed);
+    calls::cap_revoke(page)?;
+    same("the word in the fallback", memory_word(at).load(Ordering::Relaxed), 0)?;
+    same("mappings of the fallback", calls::frame_read(zero, 0)?, 1)?;
+    Ok((zero, at))
+}
+
+fn fallback_revoked(stage: &mut Stage) -> Verdict {
+    let mut plot = stage.ground.plot(64)?;
+    let (zero, at) = replaced(stage, &mut plot)?;
+    calls::cap_revoke(zero)?;
+    same("mappings of the revoked fallback", calls::frame_read(zero, 0)?, 0)?;
+    refused("unmapping it once more", calls::space_unmap(Handle::SELF, at, 1), Error::NotMapped)?;
+    let load = measure::store_entry as *const () as u64;
+    let registers = Registers { rip: load, rdi: at, rsi: 1, ..Registers::default() };
+    let (letter, _) = fault_of(stage, &mut plot, &registers)?;
+    let report = report(&letter)?;
+    same("the fault", (report.vector, report.code & PRESENT, report.address), (14, 0, at))?;
+    stage.clear(plot)
+}
+
+fn fallback_stays(stage: &mut Stage) -> Verdict {
+    let mut plot = stage.ground.plot(64)?;
+    let space = crate::fixture::space(&mut plot, stage.ground.grant.core)?;
+    let (zero, at) = replaced(stage, &mut plot)?;
+    refused("giving it away", calls::cap_give(space, zero).map(|_| 0), Error::HasChildren)?;
+    refused("giving it up", calls::cap_delete(zero).map(|()| 0), Error::HasChildren)?;
+    refused("building on it", calls::space_donate(space, zero).map(|()| 0), Error::HasChildren)?;
+    memory_word(at).store(1, Ordering::Relaxed);
+    calls::cap_revoke(zero)?;
+    same("giving it away afterwards", calls::cap_give(space, zero).map(|_| 0)?, 0)?;
     stage.clear(plot)
 }
 

@@ -89,7 +89,12 @@ fn elsewhere(range: &Range<'_>, target: Call, error: Error) -> Verdict {
 pub fn needs_full_table(target: Call) -> bool {
     matches!(
         target,
-        Call::accept | Call::cap_derive | Call::watch | Call::watch_mailbox | Call::interrupt_bind
+        Call::accept
+            | Call::cap_derive
+            | Call::frames_fallback
+            | Call::watch
+            | Call::watch_mailbox
+            | Call::interrupt_bind
     )
 }
 
