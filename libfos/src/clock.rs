@@ -27,12 +27,33 @@ impl Deadline {
 pub struct Clock {
     /// Ticks per second; never 0.
     tsc_hz: u64,
+    /// Nanoseconds per tick in units of 2^-32, rounded up: a multiplication instead of a division where it is looked at often.
+    scale: u64,
 }
+
+const NANOSECONDS: u64 = 1_000_000_000;
 
 impl Clock {
     /// The clock of a machine with `tsc_hz` ticks per second (from the start block, or from root's boot facts).
     pub const fn new(tsc_hz: u64) -> Clock {
-        Clock { tsc_hz: if tsc_hz == 0 { 1 } else { tsc_hz } }
+        let tsc_hz = if tsc_hz == 0 { 1 } else { tsc_hz };
+        Clock { tsc_hz, scale: (NANOSECONDS << 32).div_ceil(tsc_hz) }
+    }
+
+    /// Ticks since the counter began as nanoseconds; alike in all processes of a machine.
+    #[inline]
+    pub fn nanoseconds(self, ticks: u64) -> u64 {
+        let nanoseconds = (u128::from(ticks) * u128::from(self.scale)) >> 32;
+        if nanoseconds > u128::from(u64::MAX) { u64::MAX } else { nanoseconds as u64 }
+    }
+
+    /// The first tick at which [`nanoseconds`](Self::nanoseconds) says so much.
+    pub fn deadline_at(self, nanoseconds: u64) -> Deadline {
+        if nanoseconds == u64::MAX {
+            return Deadline::NEVER;
+        }
+        let ticks = (u128::from(nanoseconds) << 32).div_ceil(u128::from(self.scale));
+        Deadline(u64::try_from(ticks).unwrap_or(u64::MAX))
     }
 
     /// The deadline `duration` from now.
@@ -76,6 +97,20 @@ mod tests {
     #[test]
     fn a_clock_without_a_rate_does_not_divide_by_zero() {
         assert_eq!(Clock::new(0).duration(1), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_deadline_in_nanoseconds_is_not_early_and_not_late() {
+        for hz in [1, 1_000_000, 999_999_937, 1_000_000_000, 2_400_000_000, 5_000_000_001] {
+            let clock = Clock::new(hz);
+            for nanoseconds in [1, 999, 1_000_000_007, 86_400 * NANOSECONDS] {
+                let deadline = clock.deadline_at(nanoseconds).0;
+                assert!(clock.nanoseconds(deadline) >= nanoseconds, "{hz} {nanoseconds}");
+                assert!(clock.nanoseconds(deadline - 1) < nanoseconds, "{hz} {nanoseconds}");
+            }
+        }
+        assert_eq!(Clock::new(2_000_000_000).deadline_at(u64::MAX), Deadline::NEVER);
+        assert_eq!(Clock::new(1).nanoseconds(u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -20,9 +20,11 @@ pub mod frames;
 pub mod heap;
 pub mod mailbox;
 pub mod memory;
+pub mod port;
 pub mod ranges;
 pub mod reflect;
 pub mod root;
+pub mod server;
 pub mod spawn;
 pub mod start;
 
@@ -31,3 +33,4 @@ pub use fos_abi::boot::BootFacts;
 pub use fos_abi::capability::Handle;
 pub use fos_abi::{Error, Key};
 pub use fos_messages::start::Start;
+pub use fos_runtime as runtime;

@@ -10,4 +10,4 @@ pub mod reflect;
 pub mod spawn;
 mod time;
 
-pub use time::ticks;
+pub use time::{is_emulated, ticks};

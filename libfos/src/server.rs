@@ -1,0 +1,57 @@
+//! The main loop of a process that serves, or that only asks: its runtime, driven until there is nothing to do, then asleep
+//! until a message comes or the next deadline.
+
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+use fos_messages::start::Start;
+use fos_runtime::{Priority, Runtime, Step};
+
+use crate::memory::{Memory, MemoryError};
+use crate::port::KernelPort;
+
+/// One thread's runtime over the kernel.
+#[derive(Clone)]
+pub struct Server {
+    /// What runs.
+    pub runtime: Runtime,
+    /// What it stands on.
+    pub port: Rc<KernelPort>,
+}
+
+impl Server {
+    /// A runtime with mailboxes of its own, for the calling thread.
+    pub fn create(memory: &mut Memory, start: &Start) -> Result<Server, MemoryError> {
+        let port = Rc::new(KernelPort::create(memory, start)?);
+        Ok(Server { runtime: Runtime::new(port.clone()), port })
+    }
+
+    /// Serves for ever.
+    pub fn run(&self) -> ! {
+        loop {
+            self.step();
+        }
+    }
+
+    /// Serves until this is done, and gives its value.
+    pub fn block_on<T: 'static>(&self, task: impl Future<Output = T> + 'static) -> T {
+        let result = Rc::new(RefCell::new(None));
+        let place = result.clone();
+        self.runtime.spawn(Priority::Normal, async move {
+            let value = task.await;
+            *place.borrow_mut() = Some(value);
+        });
+        loop {
+            if let Some(value) = result.take() {
+                return value;
+            }
+            self.step();
+        }
+    }
+
+    fn step(&self) {
+        if let Step::Idle(until) = self.runtime.step() {
+            self.port.sleep(until);
+        }
+    }
+}
