@@ -4,11 +4,14 @@ use alloc::string::ToString;
 use core::time::Duration;
 
 use fos_abi::key::KeyRights;
-use fos_abi::{Error, Key};
+use fos_abi::mailbox::{KEYS_MIN, SLOTS_MIN};
+use fos_abi::{Error, Identity, Key};
+use fos_messages::rpc::Address;
 use fos_messages::start::{CodecError, FromRoot, Start, ToRoot, key_name};
 
 use crate::clock::{Clock, Deadline};
 use crate::mailbox::{Mailbox, Sender};
+use crate::memory::{Memory, MemoryError};
 
 /// How long a program waits before it asks again for a name that nobody has registered yet.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
@@ -22,6 +25,14 @@ pub enum RootError {
     Codec(CodecError),
     /// The kernel refused to send or to wait; `TimedOut` when root did not answer, or nobody had registered, in time.
     Refused(Error),
+    /// There is no memory for a mailbox to ask with.
+    Memory(MemoryError),
+}
+
+impl From<MemoryError> for RootError {
+    fn from(error: MemoryError) -> RootError {
+        RootError::Memory(error)
+    }
 }
 
 impl From<Error> for RootError {
@@ -41,12 +52,18 @@ impl core::fmt::Display for RootError {
         match self {
             RootError::NoKey => write!(formatter, "the program was given no key of root"),
             RootError::Codec(error) => write!(formatter, "{error}"),
+            RootError::Memory(error) => write!(formatter, "{error}"),
             RootError::Refused(error) => write!(formatter, "asking root: {error:?}"),
         }
     }
 }
 
 impl core::error::Error for RootError {}
+
+/// Where to have programs started, if the image lets this one.
+pub fn programs(start: &Start) -> Option<Address> {
+    start.key(key_name::PROGRAMS).map(|key| Address { key, identity: Identity(start.root) })
+}
 
 /// The way to root.
 #[derive(Clone, Copy, Debug)]
@@ -75,10 +92,23 @@ impl Root {
 
     /// Finds who registered `name`, and waits until somebody has. The answers come to `mailbox`, and all else that
     /// comes to it meanwhile is dropped: use one that nobody knows yet.
-    pub fn lookup(&self, mailbox: &mut Mailbox, name: &str, deadline: Deadline) -> Result<Key, RootError> {
+    pub fn lookup(
+        &self,
+        mailbox: &mut Mailbox,
+        name: &str,
+        deadline: Deadline,
+    ) -> Result<Address, RootError> {
         let answer = mailbox.key(KeyRights::SEND, 0)?;
         let found = self.ask_until_found(mailbox, name, answer, deadline);
         crate::calls::key_revoke(mailbox.handle(), &answer)?;
+        found
+    }
+
+    /// As [`lookup`](Self::lookup), with a mailbox that is made for it.
+    pub fn find(&self, memory: &mut Memory, name: &str, deadline: Deadline) -> Result<Address, RootError> {
+        let mut mailbox = Mailbox::create(memory, SLOTS_MIN, KEYS_MIN)?;
+        let found = self.lookup(&mut mailbox, name, deadline);
+        mailbox.destroy(memory)?;
         found
     }
 
@@ -88,11 +118,11 @@ impl Root {
         name: &str,
         answer: Key,
         deadline: Deadline,
-    ) -> Result<Key, RootError> {
+    ) -> Result<Address, RootError> {
         for request in 0.. {
             self.tell(&ToRoot::Lookup { request, name: name.to_string(), answer: answer.into() }, deadline)?;
             match answer_to(mailbox, request, deadline)? {
-                Some(key) => return Ok(key),
+                Some(address) => return Ok(address),
                 None => pause(mailbox, self.clock.after(ASK_AGAIN).min(deadline))?,
             }
         }
@@ -108,11 +138,13 @@ fn pause(mailbox: &Mailbox, deadline: Deadline) -> Result<(), Error> {
     }
 }
 
-/// Root's answer to a request: a key, or `None` if the name is unknown.
-fn answer_to(mailbox: &mut Mailbox, asked: u64, deadline: Deadline) -> Result<Option<Key>, Error> {
+/// Root's answer to a request: where to ask, or `None` if the name is unknown.
+fn answer_to(mailbox: &mut Mailbox, asked: u64, deadline: Deadline) -> Result<Option<Address>, Error> {
     loop {
         match FromRoot::decode(mailbox.receive(deadline)?.bytes()) {
-            Ok(FromRoot::Found { request, key }) if request == asked => return Ok(Some(key.into())),
+            Ok(FromRoot::Found { request, key, identity }) if request == asked => {
+                return Ok(Some(Address { key: key.into(), identity: Identity(identity) }));
+            }
             Ok(FromRoot::Unknown { request }) if request == asked => return Ok(None),
             _ => {}
         }

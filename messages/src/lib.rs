@@ -12,5 +12,6 @@ pub mod control;
 pub mod frame;
 pub mod image;
 pub mod names;
+pub mod programs;
 pub mod rpc;
 pub mod start;

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Changes with every change of [`Start`]; first in the block, so that a program built against another says so.
-pub const START_VERSION: u32 = 1;
+pub const START_VERSION: u32 = 2;
 /// Bytes of the stack that a program starts on.
 pub const STACK_SIZE: usize = 64 * 1024;
 /// Longest name that can be registered, in bytes.
@@ -40,6 +40,8 @@ pub mod key_name {
     pub const ERROR: &str = "error";
     /// For fault reports of the program's own threads (`thread_setup`); root tells by the identity whose they are.
     pub const FAULTS: &str = "faults";
+    /// Takes requests of [`crate::programs`]: for programs that the image lets start others.
+    pub const PROGRAMS: &str = "programs";
 }
 
 /// Names of capabilities in [`Start::handles`].
@@ -77,6 +79,8 @@ pub struct Start {
     pub core: u32,
     /// The program's process identity, as receivers of its messages see it.
     pub identity: u64,
+    /// Root's process identity.
+    pub root: u64,
     /// Mailboxes it can reach, by [`key_name`] or by what the image says.
     pub keys: Vec<(String, KeyBytes)>,
     /// Capabilities in its table, by [`handle_name`] or by what the image says.
@@ -176,6 +180,8 @@ pub enum FromRoot {
         request: u64,
         /// As it was registered.
         key: KeyBytes,
+        /// The process that registered it.
+        identity: u64,
     },
     /// Nobody has registered that name yet.
     Unknown {
@@ -307,6 +313,7 @@ mod tests {
             cores: 4,
             core: 1,
             identity: 0x0001_0002_0000_0003,
+            root: 0x0001_0000_0000_0001,
             keys: vec![(key_name::ROOT.to_string(), key().into())],
             handles: vec![(handle_name::SELF_FRAMES.to_string(), 0x0001_0005)],
             guest: Some(Guest {
@@ -376,7 +383,7 @@ mod tests {
         fn every_question_and_answer_comes_back(request: u64, name in ".{0,64}", bytes: [u8; 32]) {
             let lookup = ToRoot::Lookup { request, name, answer: KeyBytes(bytes) };
             prop_assert_eq!(ToRoot::decode(&lookup.encode().unwrap()), Ok(lookup));
-            let found = FromRoot::Found { request, key: Key::from(KeyBytes(bytes)).into() };
+            let found = FromRoot::Found { request, key: Key::from(KeyBytes(bytes)).into(), identity: request };
             prop_assert_eq!(FromRoot::decode(&found.encode().unwrap()), Ok(found));
         }
     }

@@ -12,7 +12,7 @@ use crate::{Failure, NAME, Party};
 /// Looks first up, asks through the kernel, then over a page of its own.
 pub fn run(start: &Start) -> Result<(), Failure> {
     let mut party = Party::new(start)?;
-    let peer = Sender::new(party.root.lookup(&mut party.mailbox, NAME, party.deadline)?);
+    let peer = Sender::new(party.root.lookup(&mut party.mailbox, NAME, party.deadline)?.key);
     peer.send(&Hello::Meet { answer: party.key()?.into() }.encode()?)?;
     let answered = ping(&mut party, &peer)?;
     let page = share_page(&mut party, &peer)?;

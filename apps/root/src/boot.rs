@@ -5,11 +5,15 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use core::time::Duration;
 
+use fos_abi::Identity;
+use fos_abi::boot::root_slot;
+use fos_abi::capability::Handle;
 use fos_messages::image::{Capability, DESCRIPTION_ENTRY, Image, ImageError, Program, Start};
 use fos_root::archive::Archive;
 use fos_root::command_line::{Runs, runs};
 use libfos::BootFacts;
 use libfos::boot::{archive, command_line};
+use libfos::calls::cap_read;
 use libfos::clock::{Clock, Deadline};
 use libfos::mailbox::Mailbox;
 use libfos::memory::MemoryError;
@@ -24,7 +28,7 @@ use crate::talk::Talk;
 
 /// Slots of root's mailboxes: an eighth of them for each sender.
 pub const SLOTS: usize = 256;
-/// Keys of each: four for every program, and room for those being replaced.
+/// Keys of each: up to five for every program, and room for those being replaced.
 const KEYS: usize = 256;
 /// How long a driver may take to register before the boot goes on without it.
 const DRIVER_PATIENCE: Duration = Duration::from_secs(5);
@@ -69,6 +73,7 @@ pub fn begin(facts: &'static BootFacts, talk: &Talk) -> Result<Server, BootError
     let image = Image::parse(text).map_err(BootError::Description)?;
     let mut frames = Frames::at_boot(facts)?;
     let mut memory = frames.own_memory()?;
+    let identity = Identity(cap_read(Handle::new(root_slot::SPACE, 0))?.identity);
     let requests = Mailbox::create(&mut memory, SLOTS, KEYS)?;
     let output = Mailbox::create(&mut memory, SLOTS, KEYS)?;
     let defaults = match runs(command_line(facts)) {
@@ -77,6 +82,7 @@ pub fn begin(facts: &'static BootFacts, talk: &Talk) -> Result<Server, BootError
     };
     Ok(Server {
         facts,
+        identity,
         clock: Clock::new(facts.tsc_hz),
         talk: *talk,
         archive,
@@ -88,6 +94,7 @@ pub fn begin(facts: &'static BootFacts, talk: &Talk) -> Result<Server, BootError
         output_taken: 0,
         programs: Programs::default(),
         registry: Registry::default(),
+        ended: VecDeque::new(),
         link: Link::default(),
         booted: false,
         waiting: VecDeque::new(),
@@ -105,7 +112,14 @@ impl Server {
             let arguments =
                 [&program.name].into_iter().chain(&program.arguments).map(String::to_string).collect();
             let is_task = program.start == Start::OneShot;
-            match self.start(&Command { program, arguments, run: None, is_task }) {
+            match self.start(&Command {
+                program,
+                arguments,
+                run: None,
+                starter: None,
+                core: program.core,
+                is_task,
+            }) {
                 Ok(number) if is_driver(program) => self.wait_for_driver(number, &program.name),
                 Ok(_) => {}
                 Err(error) => self.talk.say(format_args!("{} does not start: {error}", program.name)),

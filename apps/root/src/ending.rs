@@ -99,6 +99,7 @@ impl Server {
                 Some(id) => self.tell_host(&ToHost::Exited { id, status: i32::from(status) }),
                 None => self.note_end(&program, status),
             }
+            self.tell_starter(&program, status);
             self.default_ended(program.number);
         }
     }

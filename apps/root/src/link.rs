@@ -162,7 +162,8 @@ impl Server {
             let known: Vec<&str> = self.image.programs.iter().map(|program| program.name.as_str()).collect();
             format!("image {:?} has no program {name:?}; it has {}", self.image.name, known.join(", "))
         })?;
-        self.start(&Command { program: &program, arguments, run, is_task: false })
+        let core = program.core;
+        self.start(&Command { program: &program, arguments, run, starter: None, core, is_task: false })
             .map_err(|error| error.to_string())
     }
 
@@ -171,7 +172,7 @@ impl Server {
         let stream = match purpose {
             Purpose::Output => STREAM_OUTPUT,
             Purpose::Error => STREAM_ERROR,
-            Purpose::Root | Purpose::Faults => return,
+            Purpose::Root | Purpose::Faults | Purpose::Programs => return,
         };
         if let Some(id) = self.programs.get(number).and_then(|program| program.run) {
             self.tell_host(&ToHost::Output { id, stream, bytes });

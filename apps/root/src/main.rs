@@ -18,6 +18,7 @@ mod program;
 mod queries;
 mod registry;
 mod server;
+mod serving;
 mod starting;
 mod talk;
 

@@ -8,8 +8,9 @@ use fos_abi::capability::Handle;
 use fos_messages::control::RequestId;
 
 use crate::memory::Piece;
+use crate::serving::Asker;
 
-/// Programs that may run at once: each takes about twenty slots of root's table of 1024, and four keys.
+/// Programs that may run at once: each takes about twenty slots of root's table of 1024, and up to five keys.
 pub const PROGRAMS_MAX: usize = 40;
 
 /// Names a program to root for as long as the machine runs.
@@ -28,19 +29,23 @@ pub enum Purpose {
     Error = 2,
     /// Fault reports of threads that the program set up by itself.
     Faults = 3,
+    /// Requests to start and end programs.
+    Programs = 4,
 }
 
-const PURPOSES: [Purpose; 4] = [Purpose::Root, Purpose::Output, Purpose::Error, Purpose::Faults];
-const PURPOSE_BITS: u32 = 2;
+const PURPOSES: [Purpose; 5] =
+    [Purpose::Root, Purpose::Output, Purpose::Error, Purpose::Faults, Purpose::Programs];
+const PURPOSE_BITS: u32 = 3;
 
 /// The badge of a key.
 pub fn badge(number: Number, purpose: Purpose) -> u64 {
     number.0 << PURPOSE_BITS | purpose as u64
 }
 
-/// What a badge says.
+/// What a badge says. One that root did not make, which comes with fault reports alone, is as good as one for those.
 pub fn read_badge(badge: u64) -> (Number, Purpose) {
-    (Number(badge >> PURPOSE_BITS), PURPOSES[(badge & 3) as usize])
+    let purpose = PURPOSES.get(badge as usize % (1 << PURPOSE_BITS)).copied();
+    (Number(badge >> PURPOSE_BITS), purpose.unwrap_or(Purpose::Faults))
 }
 
 /// A program.
@@ -52,6 +57,10 @@ pub struct Program {
     pub name: String,
     /// The run that asked for it; none for programs of the boot and of the image's default commands.
     pub run: Option<RequestId>,
+    /// The program that asked for it.
+    pub starter: Option<Number>,
+    /// Who of that program waits for its end.
+    pub waiter: Option<Asker>,
     /// Whether it was started at boot to do something and end: commands and the machine's end wait for it a little.
     pub is_task: bool,
     /// Whether the image makes it the driver of the control link.

@@ -62,14 +62,14 @@ impl Registry {
         Ok(())
     }
 
-    /// The key behind a name.
-    pub fn lookup(&self, name: &str) -> Option<KeyBytes> {
-        self.names.iter().find(|known| known.name == name).map(|known| known.key)
+    /// The key behind a name, and who registered it.
+    pub fn lookup(&self, name: &str) -> Option<(KeyBytes, Number)> {
+        self.names.iter().find(|known| known.name == name).map(|known| (known.key, known.owner))
     }
 
-    /// The same as a key.
+    /// The key alone.
     pub fn key(&self, name: &str) -> Option<Key> {
-        self.lookup(name).map(Key::from)
+        self.lookup(name).map(|(key, _)| Key::from(key))
     }
 
     /// Whether a program registered anything.

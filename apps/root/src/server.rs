@@ -21,6 +21,7 @@ use crate::link::{CONTROL, Link};
 use crate::memory::Frames;
 use crate::program::{Number, Programs, Purpose, read_badge};
 use crate::registry::Registry;
+use crate::serving::{Call, Ended};
 use crate::talk::Talk;
 
 /// Messages of one kind that are taken in one step, so that a program that never stops sending delays others a little
@@ -32,6 +33,8 @@ const MESSAGES_PER_STEP: usize = 64;
 pub struct Server {
     /// What the kernel said at boot.
     pub facts: &'static BootFacts,
+    /// Root's own process.
+    pub identity: Identity,
     /// Time.
     pub clock: Clock,
     /// What to say to people.
@@ -54,6 +57,8 @@ pub struct Server {
     pub programs: Programs,
     /// Who can be found.
     pub registry: Registry,
+    /// Programs that ended before their starter asked.
+    pub ended: VecDeque<Ended>,
     /// The way to the host.
     pub link: Link,
     /// Whether all boot programs were started.
@@ -71,6 +76,7 @@ pub struct Server {
 /// A message, taken out of its mailbox.
 enum Request {
     Asked(Number, Identity, ToRoot),
+    Called(Number, Call),
     Malformed(Number),
     Ended(Number, Option<fos_abi::mailbox::EndReason>, u64),
     Faulted(fos_abi::thread::FaultReport),
@@ -83,6 +89,10 @@ fn read(message: &Message<'_>) -> Request {
         Event::Data(bytes) if purpose == Purpose::Root => match ToRoot::decode(bytes) {
             Ok(asked) => Request::Asked(number, message.sender(), asked),
             Err(_) => Request::Malformed(number),
+        },
+        Event::Data(bytes) if purpose == Purpose::Programs => match Call::read(bytes) {
+            Some(call) => Request::Called(number, call),
+            None => Request::Malformed(number),
         },
         Event::Ended { reason, status } => Request::Ended(number, reason, status),
         Event::Fault(report) => Request::Faulted(report),
@@ -143,6 +153,7 @@ impl Server {
             let Some(request) = self.requests.take().map(|message| read(&message)) else { return };
             match request {
                 Request::Asked(number, sender, asked) => self.asked(number, sender, asked),
+                Request::Called(number, call) => self.called(number, call),
                 Request::Malformed(number) => self.name_malformed(number),
                 Request::Ended(number, reason, status) => self.thread_ended(number, reason, status),
                 Request::Faulted(report) => self.thread_faulted(&report),
@@ -184,7 +195,7 @@ impl Server {
             ToRoot::Lookup { request, name, answer } => {
                 let answer_to = Sender::new(answer.into());
                 let found = match self.registry.lookup(&name) {
-                    Some(key) => FromRoot::Found { request, key },
+                    Some((key, owner)) => FromRoot::Found { request, key, identity: self.identity_of(owner) },
                     None => FromRoot::Unknown { request },
                 };
                 let Ok(bytes) = found.encode() else { return };
@@ -199,6 +210,10 @@ impl Server {
                 }
             }
         }
+    }
+
+    fn identity_of(&self, number: Number) -> u64 {
+        self.programs.get(number).map_or(0, |program| program.identity)
     }
 
     fn register(&mut self, number: Number, name: &str, key: KeyBytes) {

@@ -100,6 +100,10 @@ pub struct Command<'a> {
     pub arguments: Vec<String>,
     /// The run that asks for it.
     pub run: Option<RequestId>,
+    /// The program that asks for it.
+    pub starter: Option<Number>,
+    /// Its core.
+    pub core: u16,
     /// Whether it is one of the boot's tasks, which commands and the machine's end wait for.
     pub is_task: bool,
 }
@@ -130,7 +134,7 @@ impl Server {
         let layout = Layout::new(&executables, own, granted_frames(&command.program.capabilities));
         let piece = take(&mut self.frames, layout.frames())?;
         let number = self.programs.next_number();
-        let core = command.program.core % self.facts.cores.max(1) as u16;
+        let core = command.core % self.facts.cores.max(1) as u16;
         let mut keys = Vec::new();
         let built = self.build(&piece, &layout, &files, command, number, core, &mut keys);
         match built {
@@ -139,6 +143,8 @@ impl Server {
                     number,
                     name: command.program.name.clone(),
                     run: command.run,
+                    starter: command.starter,
+                    waiter: None,
                     is_task: command.is_task,
                     is_control: command.program.capabilities.contains(&Capability::Control),
                     identity: built.identity,
@@ -208,6 +214,7 @@ impl Server {
             cores: self.facts.cores,
             core: u32::from(core),
             identity,
+            root: self.identity.0,
             keys: named_keys,
             handles: grants.handles,
             guest: files.guest.as_ref().map(|(executable, _)| executable.guest.clone()),
@@ -231,11 +238,14 @@ impl Server {
         made: &mut Vec<Key>,
     ) -> Result<Vec<(String, fos_messages::start::KeyBytes)>, Error> {
         let mut make = |mailbox: &Mailbox, purpose| {
-            let key = mailbox.key(KeyRights::SEND, badge(number, purpose))?;
+            let key = mailbox.key(KeyRights::SEND.with(KeyRights::WATCH), badge(number, purpose))?;
             made.push(key);
             Ok::<Key, Error>(key)
         };
         let mut keys = vec![(key_name::ROOT, make(&self.requests, Purpose::Root)?)];
+        if command.program.capabilities.contains(&Capability::Programs) {
+            keys.push((key_name::PROGRAMS, make(&self.requests, Purpose::Programs)?));
+        }
         if command.run.is_some() {
             keys.push((key_name::OUT, make(&self.output, Purpose::Output)?));
             keys.push((key_name::ERROR, make(&self.output, Purpose::Error)?));

@@ -17,6 +17,8 @@ pub enum Capability {
     Cores,
     /// `"power"`: end the machine.
     Power,
+    /// `"programs"`: have root start programs of the image, and end those.
+    Programs,
     /// `"ports:0x3f8+8"`: `count` I/O ports from `first`.
     Ports {
         /// Lowest port.
@@ -46,7 +48,7 @@ impl TryFrom<String> for Capability {
         parse(&text).ok_or_else(|| {
             format!(
                 "{text:?} is no capability; known are \"console\", \"control\", \"cores\", \"power\", \
-                 \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
+                 \"programs\", \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
             )
         })
     }
@@ -59,6 +61,7 @@ fn parse(text: &str) -> Option<Capability> {
             "control" => Some(Capability::Control),
             "cores" => Some(Capability::Cores),
             "power" => Some(Capability::Power),
+            "programs" => Some(Capability::Programs),
             _ => None,
         };
     };

@@ -1,0 +1,142 @@
+//! What programs ask of root by `fos_messages::programs`: to start others and to tell of their ends. The key that such
+//! requests come by is given to programs with the capability `programs` alone; its badge says who asks.
+
+use alloc::vec::Vec;
+
+use fos_messages::programs::{self, Order, Programs, Refusal, Request, Started};
+use fos_messages::rpc::{Address, Envelope, Interface, Kind, Status};
+use fos_root::signal;
+use libfos::mailbox::Sender;
+use serde::Serialize;
+
+use crate::program::{Number, PROGRAMS_MAX, Program};
+use crate::server::Server;
+use crate::starting::{Command, StartError};
+
+/// A request that was read.
+pub struct Call {
+    asker: Asker,
+    request: Option<Option<Request>>,
+}
+
+/// Where the answer to a request goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    envelope: Envelope,
+    reply: Address,
+}
+
+/// How a program ended that nobody has asked about yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    starter: Number,
+    number: Number,
+    status: u8,
+}
+
+impl Call {
+    /// Reads a message; `None` for anything but a request that can be answered.
+    pub fn read(bytes: &[u8]) -> Option<Call> {
+        let (envelope, body) = Envelope::read(bytes)?;
+        let reply = envelope.reply.filter(|_| envelope.kind == Kind::Request)?;
+        let ours = envelope.interface == Programs::ID;
+        let request = if ours { Request::read(envelope.operation, body) } else { None };
+        Some(Call { asker: Asker { envelope, reply }, request })
+    }
+}
+
+impl Asker {
+    /// Sends the answer. Who asks has set room aside for it; who has not, goes without.
+    fn answer(&self, status: Status, body: &[u8]) {
+        let mut message = Vec::new();
+        Envelope { kind: Kind::Answer, status, reply: None, ..self.envelope }.write(&mut message);
+        message.extend_from_slice(body);
+        let _ = Sender::new(self.reply.key).send(&message);
+    }
+
+    fn done<T: Serialize>(&self, value: &T) {
+        self.answer(Status::Done, &programs::write(value));
+    }
+
+    fn conclude<T: Serialize>(&self, outcome: Result<T, Refusal>) {
+        match outcome {
+            Ok(value) => self.done(&value),
+            Err(refusal) => self.answer(Status::Refused, &programs::write(&refusal)),
+        }
+    }
+}
+
+impl Server {
+    /// Does what a program asks.
+    pub fn called(&mut self, starter: Number, call: Call) {
+        let asker = call.asker;
+        match call.request {
+            None => asker.answer(Status::Unknown, &[]),
+            Some(None) => asker.answer(Status::Malformed, &[]),
+            Some(Some(Request::Start(order))) => asker.conclude(self.start_for(starter, order)),
+            Some(Some(Request::End(number))) => self.await_end(starter, Number(number), asker),
+            Some(Some(Request::Stop(number))) => asker.conclude(self.stop(starter, Number(number))),
+        }
+    }
+
+    fn start_for(&mut self, starter: Number, order: Order) -> Result<Started, Refusal> {
+        let program = self.image.program(&order.program).cloned().ok_or(Refusal::NoProgram)?;
+        let arguments = [order.program].into_iter().chain(order.arguments).collect();
+        let (starter, core) = (Some(starter), order.core);
+        let command = Command { program: &program, arguments, run: None, starter, core, is_task: false };
+        let number = self.start(&command).map_err(|error| {
+            self.talk.say(format_args!("{} does not start: {error}", program.name));
+            refusal(&error)
+        })?;
+        let started = self.programs.get(number).ok_or(Refusal::NotStarted)?;
+        Ok(Started { number: number.0, identity: started.identity, core: started.core })
+    }
+
+    /// Whether this one was started by that one, and has not been told of yet.
+    fn is_of(&self, starter: Number, number: Number) -> bool {
+        self.programs.get(number).is_some_and(|program| program.starter == Some(starter))
+    }
+
+    fn await_end(&mut self, starter: Number, number: Number, asker: Asker) {
+        let is_it = |ended: &Ended| ended.starter == starter && ended.number == number;
+        if let Some(ended) = self.ended.iter().find(|ended| is_it(ended)) {
+            asker.done(&ended.status);
+        } else if !self.is_of(starter, number) {
+            asker.conclude::<u8>(Err(Refusal::NotYours));
+        } else if let Some(program) = self.programs.get_mut(number)
+            && let Some(earlier) = program.waiter.replace(asker)
+        {
+            earlier.answer(Status::NotNow, &[]);
+        }
+    }
+
+    fn stop(&mut self, starter: Number, number: Number) -> Result<(), Refusal> {
+        let has_ended = self.ended.iter().any(|ended| ended.starter == starter && ended.number == number);
+        if self.is_of(starter, number) {
+            self.end(number, signal::status(signal::KILLED));
+        } else if !has_ended {
+            return Err(Refusal::NotYours);
+        }
+        Ok(())
+    }
+
+    /// A program has ended: whoever started it hears of it now, or when it asks.
+    pub fn tell_starter(&mut self, program: &Program, status: u8) {
+        let Some(starter) = program.starter else { return };
+        if let Some(asker) = program.waiter {
+            asker.done(&status);
+        }
+        if self.ended.len() >= PROGRAMS_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(Ended { starter, number: program.number, status });
+    }
+}
+
+fn refusal(error: &StartError) -> Refusal {
+    match error {
+        StartError::TooMany => Refusal::TooMany,
+        StartError::OutOfMemory { .. } => Refusal::NoMemory,
+        _ => Refusal::NotStarted,
+    }
+}
