@@ -9,6 +9,7 @@ mod boot;
 mod build;
 mod hostile;
 mod kernel;
+mod messages;
 mod tool;
 
 /// A named group of tests.
@@ -48,6 +49,13 @@ pub const SUITES: &[Suite] = &[
         minutes_max: 5,
         budget: "5 with kernel and hostile",
         run: boot::run,
+    },
+    Suite {
+        name: "messages",
+        about: "servers on the cooperative runtime call each other on the machine, and lose each other",
+        minutes_max: 5,
+        budget: "5 with names",
+        run: messages::run,
     },
     Suite {
         name: "hostile",

@@ -1,0 +1,33 @@
+//! A service in its smallest form: a server that adds numbers, and a client elsewhere.
+//!
+//! `demo client` has root start `demo-server` on a core, asks it a thousand times, one call after the other and then many
+//! at once, and has it ended in the middle of a call, which ends with `PeerLost`. A successor on another core takes the
+//! name over, and answers. Each step prints a line.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod client;
+mod protocol;
+mod server;
+
+use libfos::{Start, println};
+
+libfos::entry!(main);
+
+fn main(start: &Start) -> u8 {
+    let ended = match start.arguments.get(1).map(|role| role.as_str()) {
+        Some("client") => client::run(start),
+        Some("server") => server::run(start),
+        _ => Err("say `demo client` or `demo server`".into()),
+    };
+    match ended {
+        Ok(()) => 0,
+        Err(reason) => {
+            println!("fleet: on core {}: {reason}", start.core);
+            1
+        }
+    }
+}
