@@ -60,6 +60,8 @@ pub fn flags(kind: Kind, root: &std::path::Path) -> Vec<String> {
     if kind == Kind::Kernel {
         // Interrupts of the kernel arrive on its own stack, where a red zone would be overwritten.
         flags.extend(["-Ccode-model=kernel", "-Cno-redzone=yes"]);
+        // Nothing unwinds, and a function that never returns need not keep its caller's registers.
+        flags.push("-Cforce-unwind-tables=no");
     }
     let link = ["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none"];
     let mut flags: Vec<String> = flags.into_iter().map(str::to_owned).collect();

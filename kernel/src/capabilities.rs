@@ -393,7 +393,7 @@ pub fn leave_parent(capability: &Capability) {
     }
 }
 
-/// Counts events after which a capability may have become invalid: revocations, and ends of spaces.
+/// Counts events after which a capability may have become invalid: revocations, and ends of spaces and mailboxes.
 static INVALIDATIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Something that capabilities were derived from is valid no longer.
@@ -423,6 +423,30 @@ fn is_valid_lately(slot: &Slot, capability: &Capability) -> bool {
         place.set(now);
     }
     valid
+}
+
+/// What a slot was before a capability was found in it. While it is the same, and nothing was invalidated
+/// anywhere, the capability would be found again.
+#[derive(Clone, Copy)]
+pub struct Finding {
+    slot: *const Slot,
+    meta: u64,
+    invalidations: u64,
+}
+
+impl Finding {
+    /// To be made before the capability is looked for.
+    pub fn before(slot: &Slot) -> Finding {
+        let invalidations = INVALIDATIONS.load(Ordering::SeqCst);
+        Finding { slot, meta: slot.meta.load(Ordering::Acquire), invalidations }
+    }
+    /// Whether it would be found again. All zero, it would not.
+    #[inline(always)]
+    pub fn stands(&self) -> bool {
+        // SAFETY: the count begins at 1, so this was made by `before`; a table stays as long as its space's threads.
+        self.invalidations == INVALIDATIONS.load(Ordering::SeqCst)
+            && unsafe { &*self.slot }.meta.load(Ordering::Acquire) == self.meta
+    }
 }
 
 /// Finds a valid capability by handle.

@@ -57,6 +57,8 @@ pub struct Core {
     // The rest of what only this core touches.
     /// Its number: the index in the table.
     pub number: u16,
+    /// Its place in a set of cores: the word, and the bit in it.
+    pub place: (usize, u64),
     /// Its interrupt controller's number.
     pub hardware_id: u32,
     /// Run queue, timers, accounting.
@@ -169,6 +171,7 @@ impl Core {
         unsafe {
             (*at).own_address = at as u64;
             (*at).number = number;
+            (*at).place = (usize::from(number) / 64, 1 << (number % 64));
             (*at).hardware_id = hardware_id;
             (*at).next_identity = Cell::new(1);
             (*at).xsave = Cell::new(u8::from(crate::arch::machine::features::get().xsave));

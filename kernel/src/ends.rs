@@ -180,6 +180,7 @@ fn mailbox_step(job: &'static Job, here: &'static Core) -> Step {
     match job.stage.get() {
         0 => {
             objects::end(mailbox);
+            note_invalidation();
             mailbox.drop_waiter();
             next(job, 1);
             Step::Again

@@ -169,6 +169,8 @@ impl Attachment {
 
 /// Pairs looked at for one sender.
 const HOLDER_WINDOW: usize = 64;
+/// What a pair says in place of slots held while it is being made: more than any share.
+const BEING_MADE: u64 = 0xffff;
 /// Tries at taking slots against other senders before the mailbox counts as full.
 const TRIES: usize = 64;
 
@@ -282,14 +284,16 @@ impl Mailbox {
         ticket.wrapping_sub(reclaimed) < self.tail.load(Ordering::Acquire).wrapping_sub(reclaimed)
     }
 
-    /// The thread that will sleep for this mailbox. Fails if another does already.
+    /// The thread that will sleep for this mailbox. Fails if another does already. Home core only, where nobody else
+    /// puts a thread there.
+    #[inline(always)]
     pub fn start_waiting(&self, thread: &'static Thread) -> bool {
         let thread = (thread as *const Thread).cast_mut();
-        let none = core::ptr::null_mut();
-        match self.waiter.compare_exchange(none, thread, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => true,
-            Err(other) => other == thread,
+        let before = self.waiter.load(Ordering::Relaxed);
+        if before.is_null() {
+            self.waiter.store(thread, Ordering::SeqCst);
         }
+        before.is_null() || before == thread
     }
     /// It does not sleep any more.
     #[inline(always)]
@@ -374,7 +378,7 @@ impl Mailbox {
             let mut own = None;
             for step in 0..HOLDER_WINDOW {
                 let value = self.holder(start + step).load(Ordering::Acquire);
-                if value & !0xffff == tag {
+                if value & !0xffff == tag && value & 0xffff != BEING_MADE {
                     own = Some((start + step, value));
                     break;
                 }
@@ -390,19 +394,21 @@ impl Mailbox {
             if held + u64::from(slots) > self.share {
                 return Err(Error::Full);
             }
-            let next = tag | (held + u64::from(slots));
             let holder = self.holder(index);
-            if holder.compare_exchange(value, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                if own.is_none() && self.has_other_pair(tag, start, index) {
-                    // Another core made a pair for the same process at the same time: that one counts, and
-                    // this place must not keep the process's name.
-                    if holder.compare_exchange(next, value, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                        holder.fetch_sub(u64::from(slots), Ordering::AcqRel);
-                    }
+            let next = tag | if own.is_some() { held + u64::from(slots) } else { BEING_MADE };
+            if holder.compare_exchange(value, next, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                continue;
+            }
+            if own.is_none() {
+                // Another core may make a pair for the same process at the same time, or have made one: then this
+                // place must not keep the process's name. Nobody else charges it meanwhile.
+                let other = self.has_other_pair(tag, start, index);
+                holder.store(if other { value } else { tag | u64::from(slots) }, Ordering::Release);
+                if other {
                     continue;
                 }
-                return Ok((index & self.holder_mask) as u32 + 1);
             }
+            return Ok((index & self.holder_mask) as u32 + 1);
         }
         Err(Error::Full)
     }
@@ -443,35 +449,37 @@ impl Mailbox {
         Err(Error::Full)
     }
 
-    /// Takes slots that `payer` was charged for, or takes the charge back.
+    /// Charges the sender and takes slots: who pays, and the first ticket.
     #[inline(always)]
-    fn take_paid(&self, here: &Core, payer: u32, slots: u32, tries: usize) -> Result<(u32, u32), Error> {
-        let ticket = self.take_slots(here, slots, self.reserved.load(Ordering::Relaxed), payer, tries);
+    pub fn place(&self, here: &Core, sender: u64, slots: u32) -> Result<(u32, u32), Error> {
+        let charged = self.charge(sender, slots);
+        if let Some(payer) = charged
+            && let Ok(ticket) = self.take_slots(here, slots, self.reserved.load(Ordering::Relaxed), payer, 1)
+        {
+            return Ok((payer, ticket));
+        }
+        self.place_slowly(here, sender, slots, charged)
+    }
+
+    /// The same for a sender that found no place at once: gives back everything that the receiver has freed, and
+    /// looks for the sender's pair everywhere. A charge is kept meanwhile: taking it back would let the process's
+    /// other threads find their share used up that is not.
+    #[cold]
+    #[inline(never)]
+    fn place_slowly(
+        &self,
+        here: &Core,
+        sender: u64,
+        slots: u32,
+        charged: Option<u32>,
+    ) -> Result<(u32, u32), Error> {
+        self.reclaim();
+        let payer = charged.map_or_else(|| self.charge_slowly(sender, slots), Ok)?;
+        let ticket = self.take_slots(here, slots, self.reserved.load(Ordering::Relaxed), payer, TRIES);
         if ticket.is_err() {
             self.holder(payer as usize - 1).fetch_sub(u64::from(slots), Ordering::AcqRel);
         }
         ticket.map(|ticket| (payer, ticket))
-    }
-
-    /// Charges the sender and takes slots: who pays, and the first ticket.
-    #[inline(always)]
-    pub fn place(&self, here: &Core, sender: u64, slots: u32) -> Result<(u32, u32), Error> {
-        if let Some(payer) = self.charge(sender, slots)
-            && let Ok(placed) = self.take_paid(here, payer, slots, 1)
-        {
-            return Ok(placed);
-        }
-        self.place_slowly(here, sender, slots)
-    }
-
-    /// The same for a sender that found no place at once: gives back everything that the receiver has freed, and
-    /// looks for the sender's pair everywhere.
-    #[cold]
-    #[inline(never)]
-    fn place_slowly(&self, here: &Core, sender: u64, slots: u32) -> Result<(u32, u32), Error> {
-        self.reclaim();
-        let payer = self.charge_slowly(sender, slots)?;
-        self.take_paid(here, payer, slots, TRIES)
     }
 
     /// Sends a process's message: its ticket. Nothing is half-written: when the sender's memory can't be

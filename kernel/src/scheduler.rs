@@ -103,7 +103,7 @@ impl Scheduler {
     /// read and change them.
     pub fn stop(&self, here: &'static Core, thread: &'static Thread) {
         if core::ptr::eq(here.current.get(), thread) {
-            put_away(here, thread);
+            put_away(here, thread, cpu::time_stamp());
         } else if thread.state.get() == State::Ready {
             self.remove(thread);
         }
@@ -271,51 +271,57 @@ impl Scheduler {
     }
 }
 
-/// The way out of a call that may have made something else runnable. Called by machine code, which has
-/// stored the registers of the current thread.
-pub extern "C" fn leave_after_call() -> ! {
+/// The way out of a trap, of a core's start, and of a call that may have made something else runnable: does what
+/// is due on this core, then runs a thread. Called by machine code, which has stored the current thread's registers.
+pub extern "C" fn leave() -> ! {
     let here = cores::this();
-    // SAFETY: the current thread is in place until it is put away below.
-    if let Some(thread) = unsafe { here.current.get().as_ref() } {
-        thread.resume.set(Resume::Call);
+    here.leave.set(0);
+    // Something posted this instant comes with an interrupt.
+    if here.kicked.load(Ordering::Relaxed) || !here.work.is_empty() {
+        see_to_what_is_due(here);
     }
-    leave(here)
+    let thread = choose(here).unwrap_or_else(|| wait_for_thread(here));
+    if !here.work.is_empty() {
+        here.scheduler.go_on_soon();
+    }
+    if thread.copy_out_pending.get() {
+        load_space(here, thread.space);
+        jobs::copy_out(thread);
+    }
+    run(here, thread)
 }
 
-/// The way out of a trap, and of a core's start.
-pub extern "C" fn leave_after_trap() -> ! {
-    leave(cores::this())
-}
-
-/// Does what is due on this core, then runs a thread.
-fn leave(here: &'static Core) -> ! {
+/// Takes what was posted and makes some steps of this core's work: all of it while no thread could run.
+#[inline(never)]
+fn see_to_what_is_due(here: &'static Core) {
     loop {
         here.leave.set(0);
         if here.kicked.load(Ordering::Relaxed) || !here.inbox.is_empty() {
             crate::posts::take(here);
         }
-        if !here.work.is_empty() {
-            put_away_stopped(here);
-            (0..STEPS_PER_EXIT).for_each(|_| jobs::run_one(here));
-            if !here.work.is_empty() && !has_ready(here) {
-                // Work may be the end of the very space that is loaded here, or wait for a core whose work is that.
-                unload_space(here);
-                cpu::interrupt_window();
-                continue;
-            }
+        if here.work.is_empty() {
+            return;
         }
-        let Some(thread) = choose(here) else {
-            idle(here);
-            continue;
-        };
-        if !here.work.is_empty() {
-            here.scheduler.go_on_soon();
+        put_away_stopped(here);
+        (0..STEPS_PER_EXIT).for_each(|_| jobs::run_one(here));
+        if here.work.is_empty() || has_ready(here) {
+            return;
         }
-        if thread.copy_out_pending.get() {
-            load_space(here, thread.space);
-            jobs::copy_out(thread);
+        // Work may be the end of the very space that is loaded here, or wait for a core whose work is that.
+        unload_space(here);
+        cpu::interrupt_window();
+    }
+}
+
+/// Idles until there is a thread to run.
+#[inline(never)]
+fn wait_for_thread(here: &'static Core) -> &'static Thread {
+    loop {
+        idle(here);
+        see_to_what_is_due(here);
+        if let Some(thread) = choose(here) {
+            return thread;
         }
-        run(here, thread)
     }
 }
 
@@ -327,8 +333,10 @@ fn has_ready(here: &Core) -> bool {
 }
 
 /// The current thread if it may go on, else the first of the queue.
+#[inline(always)]
 fn choose(here: &'static Core) -> Option<&'static Thread> {
     let scheduler = &here.scheduler;
+    let now = cpu::time_stamp();
     // SAFETY: the current thread is in place until it is put away here.
     if let Some(thread) = unsafe { here.current.get().as_ref() } {
         let may_go_on = thread.state.get() == State::Ready && thread.is_alive();
@@ -336,7 +344,7 @@ fn choose(here: &'static Core) -> Option<&'static Thread> {
         if may_go_on && !rotate {
             return Some(thread);
         }
-        put_away(here, thread);
+        put_away(here, thread, now);
         if may_go_on {
             scheduler.make_ready(here, thread);
             here.leave.set(0);
@@ -347,14 +355,10 @@ fn choose(here: &'static Core) -> Option<&'static Thread> {
     }
     let next = scheduler.take_first()?;
     scheduler.slice_end.set(0);
-    scheduler.since.set(cpu::time_stamp());
-    thread_counts(here, next);
-    Some(next)
-}
-
-fn thread_counts(here: &Core, thread: &Thread) {
-    thread.switches.set(thread.switches.get() + 1);
+    scheduler.since.set(now);
+    next.switches.set(next.switches.get() + 1);
     cores::count(&here.counters.switches);
+    Some(next)
 }
 
 /// A thread that has stopped or faulted itself is current no more, before other work may look at it.
@@ -362,16 +366,16 @@ fn put_away_stopped(here: &'static Core) {
     // SAFETY: the current thread is in place until it is put away.
     let current = unsafe { here.current.get().as_ref() };
     let stopped = |thread: &&Thread| matches!(thread.state.get(), State::Stopped | State::Faulted);
-    current.filter(stopped).into_iter().for_each(|thread| put_away(here, thread));
+    current.filter(stopped).into_iter().for_each(|thread| put_away(here, thread, cpu::time_stamp()));
 }
 
 /// The current thread stops being current: its account, and what of its state is still in the CPU.
-fn put_away(here: &'static Core, thread: &'static Thread) {
-    let now = cpu::time_stamp();
+#[inline(always)]
+fn put_away(here: &'static Core, thread: &'static Thread, now: u64) {
     thread.cycles.set(thread.cycles.get() + now.wrapping_sub(here.scheduler.since.get()));
     thread.saved().fs_base = cpu::fs_base();
     if thread.resume.get() == Resume::Call {
-        thread.control_words.set(extended_state::control_words());
+        extended_state::save_control_words(&thread.control_words);
     }
     here.current.set(core::ptr::null());
 }
@@ -379,48 +383,47 @@ fn put_away(here: &'static Core, thread: &'static Thread) {
 /// Loads a space's tables if they are not loaded.
 #[inline(always)]
 pub fn load_space(here: &'static Core, space: &'static Space) {
-    if !core::ptr::eq(here.loaded.get(), space) {
-        leave_space(here);
+    let before = here.loaded.get();
+    if !core::ptr::eq(before, space) {
         space.enter(here);
         here.loaded.set(space);
-    }
-}
-
-/// Tells the loaded space that this core no longer runs it.
-fn leave_space(here: &Core) {
-    // SAFETY: a loaded space stays in place: its end waits until no core has it loaded.
-    if let Some(space) = unsafe { here.loaded.replace(core::ptr::null()).as_ref() } {
-        here.loaded_shared.store(core::ptr::null_mut(), Ordering::SeqCst);
-        space.leave(here);
+        // SAFETY: a loaded space stays in place: its end waits until no core has it loaded.
+        if let Some(before) = unsafe { before.as_ref() } {
+            before.leave(here);
+        }
     }
 }
 
 /// Loads the kernel's own tables, so that no space is held.
 pub fn unload_space(here: &'static Core) {
-    if !here.loaded.get().is_null() {
+    // SAFETY: as in `load_space`.
+    if let Some(space) = unsafe { here.loaded.replace(core::ptr::null()).as_ref() } {
         // SAFETY: the kernel's own tables map the kernel.
         unsafe { cpu::set_page_table_root(paging::kernel_root()) };
-        leave_space(here);
+        here.loaded_shared.store(core::ptr::null_mut(), Ordering::SeqCst);
+        space.leave(here);
     }
 }
 
 /// Puts a thread's state into the CPU and goes there.
+#[inline(always)]
 fn run(here: &'static Core, thread: &'static Thread) -> ! {
-    load_space(here, thread.space);
-    let scheduler = &here.scheduler;
+    let (scheduler, space) = (&here.scheduler, thread.space);
+    load_space(here, space);
     if !core::ptr::eq(here.current.get(), thread) {
         here.current.set(thread);
-        here.identity.set(thread.space.identity);
+        here.identity.set(space.identity);
         crate::calls::load_setup(here, thread);
-        cpu::set_fs_base(thread.saved().fs_base);
+        // SAFETY: read from the register, or checked by `thread_write`.
+        unsafe { cpu::set_fs_base(thread.saved().fs_base) };
         if thread.resume.get() == Resume::Call {
-            if !core::ptr::eq(here.extended_owner.get(), thread.space) {
+            if !core::ptr::eq(here.extended_owner.get(), space) {
                 extended_state::reset();
             }
-            extended_state::set_control_words(thread.control_words.get());
+            extended_state::load_control_words(&thread.control_words);
         }
     }
-    here.extended_owner.set(thread.space);
+    here.extended_owner.set(space);
     if scheduler.slice_end.get() == 0 && !scheduler.first.get().is_null() {
         let end = cpu::time_stamp() + clock::ticks(SLICE_MICROSECONDS);
         scheduler.slice_end.set(end);

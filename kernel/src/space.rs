@@ -459,18 +459,21 @@ impl Space {
     // Which cores have it loaded, and what they may still have cached.
 
     /// A core loads its tables.
+    #[inline(always)]
     pub fn enter(&'static self, here: &Core) {
-        let number = usize::from(here.number);
-        self.active[number / 64].fetch_or(1 << (number % 64), Ordering::SeqCst);
-        here.flushed.store(self.flush_generation.load(Ordering::SeqCst), Ordering::SeqCst);
-        here.loaded_shared.store((self as *const Space).cast_mut(), Ordering::SeqCst);
+        let (word, bit) = here.place;
+        self.active[word].fetch_or(bit, Ordering::SeqCst);
+        // Whoever clears entries from now on asks this core, which walks the tables only after both stores.
+        here.loaded_shared.store((self as *const Space).cast_mut(), Ordering::Release);
+        here.flushed.store(self.flush_generation.load(Ordering::SeqCst), Ordering::Release);
         // SAFETY: the root maps the kernel's half as every space's does.
         unsafe { cpu::set_page_table_root(self.root) };
     }
     /// A core has loaded other tables.
+    #[inline(always)]
     pub fn leave(&self, here: &Core) {
-        let number = usize::from(here.number);
-        self.active[number / 64].fetch_and(!(1 << (number % 64)), Ordering::SeqCst);
+        let (word, bit) = here.place;
+        self.active[word].fetch_and(!bit, Ordering::SeqCst);
     }
     /// A core that has it loaded forgets what it cached.
     pub fn flush(&self, here: &Core) {

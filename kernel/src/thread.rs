@@ -1,6 +1,7 @@
 //! Threads. A thread belongs to one core for life; only that core's kernel reads or writes its cells.
 //! Others reach it by posting to the core's inbox.
 
+use crate::capabilities::Finding;
 use crate::cores::{self, Core};
 use crate::inbox::{Inbox, thread_post};
 use crate::jobs::Job;
@@ -72,6 +73,8 @@ pub struct Thread {
     pub waiting: [Cell<*const Mailbox>; WAIT_MAX],
     /// How many.
     pub waiting_count: Cell<usize>,
+    /// The mailbox it waited for last, by which handle, and whether that still holds.
+    pub waited: Cell<Option<(u32, &'static Mailbox, Finding)>>,
 
     /// Its area in the kernel's mapping, or null.
     pub area: Cell<*mut Area>,
@@ -210,18 +213,20 @@ impl Thread {
     /// Leaves every mailbox it waits for, and says which have something.
     #[inline(always)]
     pub fn forget_waits(&'static self) -> u64 {
-        let count = self.waiting_count.replace(0);
-        let mut mask = 0;
-        for (index, mailbox) in self.waiting.iter().enumerate().take(count) {
-            // SAFETY: a mailbox that ends takes itself out of its waiter's list first.
-            if let Some(mailbox) = unsafe { mailbox.get().as_ref() } {
-                mailbox.stop_waiting(self);
-                if mailbox.has_something() {
-                    mask |= 1 << index;
-                }
-            }
+        match self.waiting_count.replace(0) {
+            0 => 0,
+            1 => self.forget_wait(0),
+            count => (0..count).map(|index| self.forget_wait(index)).fold(0, |mask, bit| mask | bit),
         }
-        mask
+    }
+
+    /// Leaves one of them: its bit in the mask, if it has something.
+    #[inline(always)]
+    fn forget_wait(&'static self, index: usize) -> u64 {
+        // SAFETY: a mailbox that ends takes itself out of its waiter's list first.
+        let Some(mailbox) = (unsafe { self.waiting[index].get().as_ref() }) else { return 0 };
+        mailbox.stop_waiting(self);
+        u64::from(mailbox.has_something()) << index
     }
 
     /// The result of its blocking call, and it may run again. Home core only.

@@ -4,7 +4,7 @@ use crate::arch::machine::cpu;
 use crate::arch::machine::entry::Answer;
 use crate::arch::machine::user_memory::UserRange;
 use crate::calls::{attempt, target_space};
-use crate::capabilities::{self, Capability};
+use crate::capabilities::{self, Capability, Finding};
 use crate::cores;
 use crate::jobs::{self, Job, Step};
 use crate::mailbox::{self, Envelope, Mailbox};
@@ -142,26 +142,27 @@ struct WaitSet {
 }
 
 impl WaitSet {
-    /// Reads a wait list.
+    /// Reads a wait list, in whole words: it is aligned, so its last word lies in a page that the list lies in.
     #[inline(always)]
     fn read(list: u64, count: u64) -> Result<WaitSet, Error> {
         let count = count as usize;
-        if count == 0 || count > WAIT_MAX {
+        if count.wrapping_sub(1) >= WAIT_MAX {
             return Err(Error::BadArgument);
         }
         if !list.is_multiple_of(8) {
             return Err(Error::BadAddress);
         }
         let mut words = core::mem::MaybeUninit::<[u64; 1 + WAIT_MAX / 2]>::uninit();
-        let range = UserRange::new(list, 8 + 4 * count)?;
-        // SAFETY: the array is at least 8 + 4 * WAIT_MAX bytes long.
+        let range = UserRange::new(list, if count == 1 { 16 } else { 8 + 8 * count.div_ceil(2) })?;
+        // SAFETY: the array holds a deadline and WAIT_MAX handles, two in a word.
         unsafe { range.read(words.as_mut_ptr().cast())? };
         let words = words.as_ptr().cast::<u64>();
         let thread = Thread::current();
-        for index in 0..count {
-            // SAFETY: 8 + 4 * count bytes were read.
-            let handle = unsafe { words.add(1).cast::<u32>().add(index).read() };
-            thread.waiting[index].set(own_mailbox(thread, handle)?);
+        // SAFETY: `count` handles were read.
+        let handle = |index: usize| unsafe { words.add(1).cast::<u32>().add(index).read() };
+        thread.waiting[0].set(own_mailbox(thread, handle(0))?);
+        for index in 1..count {
+            thread.waiting[index].set(own_mailbox(thread, handle(index))?);
         }
         // SAFETY: as above.
         Ok(WaitSet { thread, count, deadline: unsafe { words.read() } })
@@ -170,52 +171,57 @@ impl WaitSet {
     /// Sleeps, unless something is there already.
     #[inline(always)]
     fn wait(&self) -> Answer {
-        let mask = self.mask();
-        if mask != 0 {
-            return Answer::ok(mask);
-        }
-        if self.deadline != u64::MAX && cpu::time_stamp() >= self.deadline {
-            return Answer::error(Error::TimedOut);
-        }
-        let here = cores::this();
         let thread = self.thread;
         thread.waiting_count.set(self.count);
-        if !self.mailboxes().all(|mailbox| mailbox.start_waiting(thread)) {
-            thread.forget_waits();
-            return Answer::error(Error::BadArgument);
+        // SAFETY: `read` put live mailboxes there in this same kernel entry.
+        let mailbox = |index: usize| unsafe { &*thread.waiting[index].get() };
+        let mut started = mailbox(0).start_waiting(thread);
+        let mut nothing = !mailbox(0).has_something();
+        for index in 1..self.count {
+            started &= mailbox(index).start_waiting(thread);
+            nothing &= !mailbox(index).has_something();
         }
-        let mask = self.mask();
-        if mask != 0 {
-            thread.forget_waits();
-            return Answer::ok(mask);
+        let endless = self.deadline == u64::MAX;
+        if !started || !nothing || !endless && cpu::time_stamp() >= self.deadline {
+            return self.give_up(started);
         }
         thread.state.set(State::Waiting);
-        thread.deadline.set(self.deadline);
-        if self.deadline != u64::MAX {
+        let here = cores::this();
+        if !endless {
+            thread.deadline.set(self.deadline);
             here.scheduler.set_timer(thread);
         }
         here.leave.set(1);
         Answer::ok(0)
     }
 
-    #[inline(always)]
-    fn mailboxes(&self) -> impl Iterator<Item = &'static Mailbox> {
-        // SAFETY: `read` put live mailboxes there in this same kernel entry.
-        self.thread.waiting.iter().take(self.count).map(|place| unsafe { &*place.get() })
-    }
-
-    #[inline(always)]
-    fn mask(&self) -> u64 {
-        let bits =
-            self.mailboxes().enumerate().map(|(index, mailbox)| u64::from(mailbox.has_something()) << index);
-        bits.fold(0, |mask, bit| mask | bit)
+    /// Does not sleep after all: something is there, it is too late, or another thread waits there.
+    #[cold]
+    #[inline(never)]
+    fn give_up(&self, started: bool) -> Answer {
+        match self.thread.forget_waits() {
+            0 if cpu::time_stamp() >= self.deadline => Answer::error(Error::TimedOut),
+            0 if !started => Answer::error(Error::BadArgument),
+            mask => Answer::ok(mask),
+        }
     }
 }
 
 /// One of the caller's own mailboxes, at home on this core.
 #[inline(always)]
 fn own_mailbox(thread: &Thread, handle: u32) -> Result<&'static Mailbox, Error> {
-    let (_, capability) = capabilities::find(thread.space, u64::from(handle))?;
+    match thread.waited.get() {
+        Some((same, mailbox, finding)) if same == handle && finding.stands() => Ok(mailbox),
+        _ => find_own_mailbox(thread, handle),
+    }
+}
+
+/// Finds it by its capability, and remembers it.
+#[inline(never)]
+fn find_own_mailbox(thread: &Thread, handle: u32) -> Result<&'static Mailbox, Error> {
+    let space = thread.space;
+    let finding = space.slot(Handle(handle).index()).map(Finding::before);
+    let (_, capability) = capabilities::find(space, u64::from(handle))?;
     if capability.kind != Kind::Mailbox {
         return Err(Error::WrongKind);
     }
@@ -223,6 +229,7 @@ fn own_mailbox(thread: &Thread, handle: u32) -> Result<&'static Mailbox, Error> 
     if mailbox.home.load(core::sync::atomic::Ordering::Relaxed) != cores::this().number {
         return Err(Error::WrongCore);
     }
+    thread.waited.set(finding.map(|finding| (handle, mailbox, finding)));
     Ok(mailbox)
 }
 

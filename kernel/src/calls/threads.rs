@@ -75,6 +75,7 @@ pub fn create(first: u64, space: &'static Space, core: u16) -> &'static Thread {
         (*at).resume = Cell::new(Resume::All);
         (*at).state = Cell::new(State::Stopped);
         (*at).control_words = Cell::new(extended_state::INITIAL_CONTROL_WORDS);
+        (*at).waited = Cell::new(None);
         (*at).saved().rflags = RFLAGS_ALWAYS;
         &*at
     }
@@ -251,13 +252,14 @@ fn apply_setup(here: &Core, thread: &Thread, setup: &ThreadSetup, area: Option<u
 }
 
 /// Puts what machine code needs of a thread into the core.
+#[inline(always)]
 pub fn load_setup(here: &Core, thread: &Thread) {
     let reflects = thread.reflect_entry.get() != 0;
     here.area.set(if reflects { thread.area.get() } else { core::ptr::null_mut() });
     here.reflect_entry.set(thread.reflect_entry.get());
     here.libfos_stack.set(thread.libfos_stack.get());
-    // Always: a program may have changed its GS base itself.
-    crate::arch::machine::entry::set_user_gs(thread.area_address.get());
+    // SAFETY: 0, or an address of user space (`check_setup`). Always: a program may have changed its GS base itself.
+    unsafe { crate::arch::machine::entry::set_user_gs(thread.area_address.get()) };
 }
 
 /// `thread_write`

@@ -33,6 +33,7 @@ pub unsafe fn read_msr(register: u32) -> u64 {
 ///
 /// # Safety
 /// The register must exist, and the value must keep the kernel's own assumptions (stacks, entry points).
+#[inline(always)]
 pub unsafe fn write_msr(register: u32, value: u64) {
     // SAFETY: the caller vouches for register and value.
     unsafe {
@@ -180,10 +181,12 @@ pub fn fs_base() -> u64 {
     unsafe { read_msr(msr::FS_BASE) }
 }
 
-/// Sets the base of FS. A base that is not canonical becomes 0: nobody can make the kernel fault here.
+/// Sets the base of FS.
+///
+/// # Safety
+/// The base must be canonical.
 #[inline(always)]
-pub fn set_fs_base(base: u64) {
-    let base = if is_canonical(base) { base } else { 0 };
+pub unsafe fn set_fs_base(base: u64) {
     if super::features::get().fsgsbase {
         // SAFETY: CPUID reports fsgsbase, CR4 enables it, and the base is canonical.
         unsafe { asm!("wrfsbase {}", in(reg) base, options(nostack, preserves_flags)) };

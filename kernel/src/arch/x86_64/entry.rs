@@ -11,7 +11,7 @@
 use super::descriptors::selector;
 use crate::calls;
 use crate::cores::core_offset as own;
-use crate::thread::{Thread, register_offset as reg};
+use crate::thread::{Resume, Thread, register_offset as reg};
 use core::arch::{global_asm, naked_asm};
 use fos_abi::thread::area_offset as area;
 
@@ -170,6 +170,7 @@ unsafe extern "C" fn leave_after_call() {
         "mov [rdi + {rip}], rcx",
         "mov [rdi + {rflags}], r11",
         "mov [rdi + {rsp}], rax",
+        "mov qword ptr [rdi + {resume}], {call}",
         "2:",
         "mov rsp, gs:[{kernel_stack}]",
         "xor ebp, ebp",
@@ -181,7 +182,9 @@ unsafe extern "C" fn leave_after_call() {
         rax = const reg::RAX, rdx = const reg::RDX, rbx = const reg::RBX, rbp = const reg::RBP,
         r12 = const reg::R12, r13 = const reg::R13, r14 = const reg::R14, r15 = const reg::R15,
         rip = const reg::RIP, rflags = const reg::RFLAGS, rsp = const reg::RSP,
-        leave = sym crate::scheduler::leave_after_call,
+        resume = const core::mem::offset_of!(Thread, resume),
+        call = const Resume::Call as u64,
+        leave = sym crate::scheduler::leave,
     )
 }
 
@@ -277,7 +280,7 @@ pub unsafe extern "C" fn leave() -> ! {
         "call {leave}",
         "ud2",
         kernel_stack = const own::KERNEL_STACK,
-        leave = sym crate::scheduler::leave_after_trap,
+        leave = sym crate::scheduler::leave,
     )
 }
 
@@ -299,10 +302,13 @@ global_asm!(
     trap = sym trap,
 );
 
-/// Sets the GS base that `swapgs` gives the program. One that is not canonical becomes 0.
-pub fn set_user_gs(base: u64) {
-    let base = if super::cpu::is_canonical(base) { base } else { 0 };
-    // SAFETY: every x86-64 CPU has the register; a canonical base can't fault.
+/// Sets the GS base that `swapgs` gives the program.
+///
+/// # Safety
+/// The base must be canonical.
+#[inline(always)]
+pub unsafe fn set_user_gs(base: u64) {
+    // SAFETY: every x86-64 CPU has the register; the caller says that the base can't fault.
     unsafe { super::cpu::write_msr(super::cpu::msr::KERNEL_GS_BASE, base) };
 }
 

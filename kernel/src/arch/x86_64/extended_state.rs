@@ -7,6 +7,7 @@
 
 use super::{cpu, features};
 use core::arch::asm;
+use core::cell::Cell;
 
 /// Bytes of a thread's save area: one frame.
 pub const AREA_SIZE: usize = 4096;
@@ -77,22 +78,19 @@ pub fn reset() {
     unsafe { restore(INITIAL.0.as_ptr()) };
 }
 
-/// MXCSR (low half) and the x87 control word (high half) of the running thread.
+/// Keeps MXCSR (low half) and the x87 control word (high half).
 #[inline(always)]
-pub fn control_words() -> u64 {
-    let mut words = [0u32; 2];
-    // SAFETY: both instructions store into the local array.
+pub fn save_control_words(words: &Cell<u64>) {
+    // SAFETY: both instructions store into the cell.
     unsafe {
-        asm!("stmxcsr [{0}]", "fnstcw [{0} + 4]", in(reg) words.as_mut_ptr(), options(nostack, preserves_flags));
+        asm!("stmxcsr [{0}]", "fnstcw [{0} + 4]", in(reg) words.as_ptr(), options(nostack, preserves_flags));
     }
-    u64::from(words[1]) << 32 | u64::from(words[0])
 }
 
-/// Loads what [`control_words`] read.
+/// Loads what [`save_control_words`] kept.
 #[inline(always)]
-pub fn set_control_words(words: u64) {
-    let words = [words as u32, (words >> 32) as u32];
-    // SAFETY: the values were read by `control_words` (or are the initial ones), so no reserved bit is set.
+pub fn load_control_words(words: &Cell<u64>) {
+    // SAFETY: the values were kept by `save_control_words` (or are the initial ones): no reserved bit is set.
     unsafe {
         // A pending x87 exception would be raised by `fldcw`; its flags are not promised over a call.
         asm!("fnclex", "ldmxcsr [{0}]", "fldcw [{0} + 4]", in(reg) words.as_ptr(), options(nostack, preserves_flags));
