@@ -79,7 +79,8 @@ impl Calls {
     ) -> Result<u32, CallError<Answer>> {
         let slots = answer_slots(answer_max);
         let (place, request) = self.take_place()?;
-        let sent = self.peers.borrow_mut().promise(port, to, slots).and_then(|()| {
+        let promised = self.peers.borrow_mut().promise(port, to, slots);
+        let sent = promised.and_then(|()| {
             let reply = (!port.has_way_back(to)).then(|| port.address(Class::Response));
             let mut message = Vec::with_capacity(128);
             let kind = Kind::Request;

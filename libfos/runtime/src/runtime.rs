@@ -105,6 +105,13 @@ impl Runtime {
         (self.0.calls.strays(), self.0.services.dropped_answers())
     }
 
+    /// Drops every task and every service. Nothing of this runtime runs any more, and what its tasks held of it is
+    /// free: for whoever ends a process from outside.
+    pub fn end(&self) {
+        self.0.tasks.end();
+        self.0.services.end();
+    }
+
     /// Sleeps for a time.
     pub fn sleep(&self, time: Duration) -> Sleep {
         Sleep { runtime: self.clone(), until: self.port().now().after(time), timer: None }

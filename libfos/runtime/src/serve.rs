@@ -47,6 +47,12 @@ impl Services {
         self.by_interface.borrow_mut().insert((class, interface), server);
     }
 
+    /// Serves nothing any more.
+    pub fn end(&self) {
+        let servers = core::mem::take(&mut *self.by_interface.borrow_mut());
+        drop(servers);
+    }
+
     /// How loaded this member is.
     pub fn load(&self) -> Load {
         self.load.get()

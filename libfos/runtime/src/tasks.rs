@@ -107,6 +107,14 @@ impl Tasks {
         true
     }
 
+    /// Drops every task, wherever it waits.
+    pub fn end(&self) {
+        // Dropped when nothing is borrowed: a task's end may wake others.
+        let works: Vec<Work> =
+            self.places.borrow_mut().iter_mut().filter_map(|place| place.work.take()).collect();
+        drop(works);
+    }
+
     fn queue(&self, priority: Priority) -> &Mutex<VecDeque<u32>> {
         match priority {
             Priority::Normal => &self.ready.normal,

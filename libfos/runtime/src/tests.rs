@@ -12,7 +12,9 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use fos_abi::Identity;
 use fos_messages::rpc::wire::{Scalar, read_scalar};
-use fos_messages::rpc::{Address, AnswerBody, CallError, Caller, Context, Envelope, Kind, Served, Status};
+use fos_messages::rpc::{
+    Address, AnswerBody, CallError, Caller, Context, Envelope, Kind, SendError, Served, Status,
+};
 use world::{Node, World};
 
 const ADDER: u16 = 7;
@@ -158,6 +160,22 @@ fn an_end_is_waited_for() {
 }
 
 #[test]
+fn a_request_that_finds_no_room_is_not_sent_and_holds_none_for_its_answer() {
+    let (world, client, server, _) = pair();
+    let to = server.address(Class::External);
+    world.fill(true);
+    for number in 0..2 * u64::from(world::SLOTS_PER_SENDER) {
+        let outcome = ask(&client.runtime, to, DOUBLE, number);
+        world.run();
+        assert_eq!(*outcome.borrow(), Some(Err(CallError::NotSent(SendError::Full))));
+    }
+    world.fill(false);
+    let outcome = ask(&client.runtime, to, DOUBLE, 3);
+    world.run();
+    assert_eq!(*outcome.borrow(), Some(Ok(6)));
+}
+
+#[test]
 fn a_client_follows_a_redirection_but_not_in_a_circle() {
     let (world, client, server, adder) = pair();
     let other = world.node();
@@ -245,4 +263,25 @@ fn sleepers_wake_in_order() {
     }
     world.run();
     assert_eq!(*woken.borrow(), [1, 3, 5]);
+}
+
+#[test]
+fn an_ended_runtime_holds_nothing_and_its_askers_hear_of_it() {
+    let (world, client, server, _) = pair();
+    let outcome = ask(&client.runtime, server.address(Class::External), HANG, 0);
+    let held = Rc::new(());
+    let (runtime, task_holds) = (server.runtime.clone(), held.clone());
+    server.runtime.spawn(Priority::Normal, async move {
+        runtime.sleep(Duration::from_secs(3600)).await;
+        drop(task_holds);
+    });
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(Rc::strong_count(&held), 2);
+    server.runtime.end();
+    assert_eq!(Rc::strong_count(&held), 1);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(*outcome.borrow(), Some(Err(CallError::NotNow)));
+    let after = ask(&client.runtime, server.address(Class::External), DOUBLE, 0);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(*after.borrow(), Some(Err(CallError::Unknown)));
 }

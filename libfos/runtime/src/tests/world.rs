@@ -25,6 +25,8 @@ struct Shared {
     mailboxes: RefCell<BTreeMap<u64, VecDeque<Held>>>,
     /// Watched mailbox, who watches, cookie.
     watches: RefCell<Vec<(u64, u64, u64)>>,
+    /// No mailbox has room.
+    is_full: Cell<bool>,
     /// Mailbox and request number of the last request sent there.
     last_request: RefCell<BTreeMap<u64, u32>>,
 }
@@ -108,6 +110,11 @@ impl World {
         }
     }
 
+    /// From now on every mailbox is full, or none is.
+    pub fn fill(&self, is_full: bool) {
+        self.shared.is_full.set(is_full);
+    }
+
     /// The number of the last request that was sent to a node's clients' mailbox.
     pub fn last_request(&self, node: &Node) -> u32 {
         self.shared.last_request.borrow()[&mailbox(node.port.identity, Class::External)]
@@ -147,6 +154,9 @@ impl Port for NodePort {
         }
         let mut mailboxes = self.shared.mailboxes.borrow_mut();
         let queue = mailboxes.get_mut(&place).ok_or(SendError::Closed)?;
+        if self.shared.is_full.get() {
+            return Err(SendError::Full);
+        }
         queue.push_back(Held::Message(self.identity, message.to_vec()));
         Ok(())
     }
