@@ -8,7 +8,9 @@
 //! With [`PIPELINED`] and a ticket in bits 16 to 19 the call returns at once; its result appears in the
 //! area's `completions[ticket]`. Only calls marked `pipelined` take it.
 //!
-//! A call that has to act on another core can also end with `CoreFailed`, whatever its list says.
+//! Three outcomes are in no call's list. A call that has to act on another core can also end with `CoreFailed`; a
+//! pipelined one with `NoSlot` (its ticket is under way) or `BadArgument` (there is no such ticket); and a wait that
+//! `thread_stop` ends answers `Interrupted` when the thread is resumed.
 
 use crate::error::Error::{self, *};
 

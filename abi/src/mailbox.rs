@@ -77,7 +77,7 @@ pub struct Header {
     pub attached: u8,
     /// Who sent it.
     pub sender: u64,
-    /// The badge of the key it was sent with; the cookie of a notice.
+    /// The badge of the key it was sent with, or a fault reported with; the cookie of a watch or interrupt.
     pub badge: u64,
     /// Slots this message takes.
     pub slots: u32,

@@ -145,7 +145,7 @@ pub struct ThreadSetup {
     pub stack: u64,
     /// A key for fault reports; all zero: the thread just stops.
     pub report: Key,
-    /// The badge of those reports.
+    /// The cookie of those reports.
     pub cookie: u64,
 }
 const _: () = assert!(size_of::<ThreadSetup>() == 80);
@@ -168,8 +168,10 @@ pub struct FaultReport {
     pub rbp: u64,
     /// The process.
     pub identity: u64,
+    /// The cookie of the thread's setup: chosen by whoever set it up, and worth as much.
+    pub cookie: u64,
 }
-const _: () = assert!(size_of::<FaultReport>() == 56);
+const _: () = assert!(size_of::<FaultReport>() == 64);
 
 /// What `core_read` and `thread_info` tell of a core's or a thread's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -153,7 +153,7 @@ pub mod core_offset {
     pub const LEAVE: usize = offset_of!(Core, leave);
     pub const XSAVE: usize = offset_of!(Core, xsave);
     pub const WITHOUT_AVX: usize = offset_of!(Core, without_avx);
-    const _: () = assert!(LEAVE % 8 == 0 && WITHOUT_AVX == LEAVE + 4);
+    const _: () = assert!(LEAVE.is_multiple_of(8) && WITHOUT_AVX == LEAVE + 4);
 }
 
 // SAFETY: the cells are touched by the core's own kernel only, whose entries do not interrupt each other;

@@ -82,7 +82,7 @@ fn up_call(thread: &Thread, frame: &FaultFrame) -> bool {
 fn report(thread: &Thread, frame: &FaultFrame) -> bool {
     let key = thread.report.get();
     let Ok(mailbox) = mailbox::find(key.mailbox.0) else { return false };
-    let Ok((rights, _)) = mailbox.keys().check(u64::from(key.entry), key.secret) else { return false };
+    let Ok((rights, badge)) = mailbox.keys().check(u64::from(key.entry), key.secret) else { return false };
     let may_send = rights.contains(KeyRights::SEND);
     if may_send {
         let registers = &frame.registers;
@@ -94,8 +94,9 @@ fn report(thread: &Thread, frame: &FaultFrame) -> bool {
             registers.rsp,
             registers.rbp,
             thread.space.identity,
+            thread.cookie.get(),
         ];
-        mailbox.notify(MessageKind::Fault, thread.cookie.get(), &words);
+        mailbox.report(thread.space.identity, MessageKind::Fault, badge, &words);
     }
     may_send
 }

@@ -169,8 +169,8 @@ impl Attachment {
 
 /// Pairs looked at for one sender.
 const HOLDER_WINDOW: usize = 64;
-/// What a pair says in place of slots held while it is being made: more than any share.
-const BEING_MADE: u64 = 0xffff;
+/// The count of a pair that is being made: more than any share.
+const MAKING: u64 = 0xffff;
 /// Tries at taking slots against other senders before the mailbox counts as full.
 const TRIES: usize = 64;
 
@@ -179,6 +179,9 @@ const TRIES: usize = 64;
 pub fn taking(ticket: u32, slots: u32, payer: u32) -> u64 {
     u64::from(ticket) | u64::from(payer * MESSAGE_SLOTS_MAX as u32 + slots - 1) << 32
 }
+
+/// With a process's number: whoever pays for the reports of its threads' faults. No count of processes comes so far.
+const REPORTS: u64 = 1 << 39;
 
 /// What a message carries beside its bytes.
 #[derive(Clone, Copy)]
@@ -378,7 +381,7 @@ impl Mailbox {
             let mut own = None;
             for step in 0..HOLDER_WINDOW {
                 let value = self.holder(start + step).load(Ordering::Acquire);
-                if value & !0xffff == tag && value & 0xffff != BEING_MADE {
+                if value & !0xffff == tag {
                     own = Some((start + step, value));
                     break;
                 }
@@ -386,39 +389,37 @@ impl Mailbox {
                     free = Some((start + step, value));
                 }
             }
-            let (index, value, held) = match (own, free) {
-                (Some((index, value)), _) => (index, value, value & 0xffff),
-                (None, Some((index, value))) => (index, value, 0),
+            let (index, value) = match (own, free) {
+                // Another core is making this very pair.
+                (Some((_, value)), _) if value & MAKING == MAKING => continue,
+                (Some(own), _) => own,
+                (None, Some((index, value))) if self.make_pair(tag, start, index, value) => (index, tag),
+                (None, Some(_)) => continue,
                 (None, None) => return Err(Error::Full),
             };
-            if held + u64::from(slots) > self.share {
+            let next = value + u64::from(slots);
+            if next - tag > self.share {
                 return Err(Error::Full);
             }
-            let holder = self.holder(index);
-            let next = tag | if own.is_some() { held + u64::from(slots) } else { BEING_MADE };
-            if holder.compare_exchange(value, next, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                continue;
+            if self.holder(index).compare_exchange(value, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return Ok((index & self.holder_mask) as u32 + 1);
             }
-            if own.is_none() {
-                // Another core may make a pair for the same process at the same time, or have made one: then this
-                // place must not keep the process's name. Nobody else charges it meanwhile.
-                let other = self.has_other_pair(tag, start, index);
-                holder.store(if other { value } else { tag | u64::from(slots) }, Ordering::Release);
-                if other {
-                    continue;
-                }
-            }
-            return Ok((index & self.holder_mask) as u32 + 1);
         }
         Err(Error::Full)
     }
 
-    /// Whether a process has a second pair in its window.
-    fn has_other_pair(&self, tag: u64, start: usize, own: usize) -> bool {
-        (start..start + HOLDER_WINDOW).any(|index| {
-            let value = self.holder(index).load(Ordering::Acquire);
-            index != own && value & !0xffff == tag && value & 0xffff != 0
-        })
+    /// Makes a pair for a process in a free place: not if another core has made one, or is about to, in its window.
+    /// Nobody charges to it before that is sure.
+    fn make_pair(&self, tag: u64, start: usize, own: usize, free: u64) -> bool {
+        let pair = self.holder(own);
+        if pair.compare_exchange(free, tag | MAKING, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        let has_other = (start..start + HOLDER_WINDOW)
+            .any(|index| index != own && self.holder(index).load(Ordering::SeqCst) & !MAKING == tag);
+        // Not what was there: its process may have made another pair meanwhile.
+        pair.store(if has_other { 0 } else { tag }, Ordering::Release);
+        !has_other
     }
 
     /// Takes slots: their first ticket. `Full` also when other senders were faster `tries` times. The core notes
@@ -626,11 +627,31 @@ impl Mailbox {
     pub fn notify(&self, kind: MessageKind, badge: u64, payload: &[u64]) {
         self.reclaim();
         let here = cores::this();
-        let Ok(ticket) = self.take_slots(here, 1, 0, 0, TRIES) else {
+        let ticket = self.take_slots(here, 1, 0, 0, TRIES);
+        self.tell(here, ticket.map(|ticket| (0, ticket)), kind, badge, payload);
+    }
+
+    /// Sends a notice that a process has caused, and pays for: its threads' faults have a share like its messages',
+    /// beside it, so that it can neither fill the mailbox with them nor hide them behind what it sent.
+    pub fn report(&self, process: u64, kind: MessageKind, badge: u64, payload: &[u64]) {
+        let here = cores::this();
+        self.tell(here, self.place(here, process | REPORTS, 1), kind, badge, payload);
+    }
+
+    /// Fills the slot of a notice, which somebody pays for; without one, the last bell rings.
+    fn tell(
+        &self,
+        here: &Core,
+        placed: Result<(u32, u32), Error>,
+        kind: MessageKind,
+        badge: u64,
+        payload: &[u64],
+    ) {
+        let Ok((payer, ticket)) = placed else {
             self.ring(1 << 63);
             return;
         };
-        self.payer(ticket).store(0, Ordering::Relaxed);
+        self.payer(ticket).store(payer, Ordering::Relaxed);
         let bytes = size_of_val(payload).min(SLOT_SIZE - HEADER_SIZE);
         let slot = self.write_header(ticket, 1, bytes, Envelope { sender: 0, badge, kind }, 0);
         // SAFETY: the slot is this notice's; the payload fits behind the header.

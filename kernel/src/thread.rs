@@ -90,7 +90,7 @@ pub struct Thread {
     pub libfos_stack: Cell<u64>,
     /// Where faults are reported.
     pub report: Cell<Key>,
-    /// With which badge.
+    /// What those reports carry.
     pub cookie: Cell<u64>,
 
     /// Ticks it ran.

@@ -314,7 +314,7 @@ fn notice(bytes: &[u8]) -> Option<Notice> {
 }
 
 fn fault(bytes: &[u8]) -> Option<FaultReport> {
-    words(bytes).map(|[vector, code, address, rip, rsp, rbp, identity]| FaultReport {
+    words(bytes).map(|[vector, code, address, rip, rsp, rbp, identity, cookie]| FaultReport {
         vector,
         code,
         address,
@@ -322,6 +322,7 @@ fn fault(bytes: &[u8]) -> Option<FaultReport> {
         rsp,
         rbp,
         identity,
+        cookie,
     })
 }
 

@@ -2,6 +2,7 @@
 //! What acts on a space goes to the space's home core.
 
 use super::frames::{NOTES, claim};
+use crate::arch::machine::controller;
 use crate::arch::machine::entry::Answer;
 use crate::arch::machine::paging::Access;
 use crate::calls::{attempt, target_space};
@@ -119,6 +120,9 @@ fn check_mapping(job: &Job, note: bool) -> Result<Mapping, Error> {
         return Err(Error::BadArgument);
     }
     let frame = capability.first() + first;
+    if capability.kind == Kind::Device && controller::may_be_registers(frame, count) {
+        return Err(Error::InUse);
+    }
     let huge = flags.contains(MapFlags::HUGE);
     let unaligned = (frame | pages.first | count) % HUGE_PAGES as u64 != 0;
     if huge && unaligned {

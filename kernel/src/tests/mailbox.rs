@@ -216,6 +216,34 @@ fn slots_set_aside_are_there_for_notices_whatever_processes_send() {
 }
 
 #[test]
+fn reports_of_faults_are_paid_for_by_who_faults() {
+    let mailbox = mailbox(64);
+    let mut receiver = Receiver::new(mailbox);
+    let report = |process, number| mailbox.report(process, MessageKind::Fault, 5, &[number]);
+    (0..8).for_each(|_| assert!(send(mailbox, 1, b"x").is_ok()));
+    assert!(send(mailbox, 1, b"x").is_err());
+    (0..8).for_each(|number| report(1, number));
+    assert_eq!(receiver.control.bells.load(Ordering::Relaxed), 0, "messages do not hide reports");
+    report(1, 8);
+    assert_eq!(receiver.control.bells.load(Ordering::Relaxed), 1 << 63, "an eighth, and no more");
+    assert!(send(mailbox, 2, b"x").is_ok());
+    let taken: Vec<Received> = std::iter::from_fn(|| receiver.take()).collect();
+    assert_eq!(taken.len(), 17);
+    assert!(taken[8..16].iter().all(|report| (report.sender, report.badge) == (0, 5)));
+    report(1, 9);
+    assert_eq!(receiver.take().unwrap().bytes, 9u64.to_le_bytes(), "what was freed is given back");
+}
+
+#[test]
+fn reports_of_faults_leave_what_is_set_aside() {
+    let mailbox = mailbox(64);
+    let mut receiver = Receiver::new(mailbox);
+    (0..4).for_each(|_| mailbox.reserve_notice().unwrap());
+    (1..=8).for_each(|process| (0..8).for_each(|_| mailbox.report(process, MessageKind::Fault, 0, &[])));
+    assert_eq!(std::iter::from_fn(|| receiver.take()).count(), 60);
+}
+
+#[test]
 fn half_the_slots_may_be_set_aside() {
     let mailbox = mailbox(64);
     (0..32).for_each(|_| mailbox.reserve_notice().unwrap());

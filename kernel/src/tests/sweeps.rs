@@ -201,6 +201,27 @@ fn what_is_mapped_while_it_is_unmapped_is_not_forgotten() {
 }
 
 #[test]
+fn registers_of_interrupt_controllers_are_not_mapped() {
+    let alone = Alone::begin();
+    let space = machine::space(3);
+    let own = u64::from(Handle::SELF.0);
+    let device = machine::give(space, Kind::Device, 0xfe000, 0x2000);
+    let results =
+        [(0xbff, 2), (0xc00, 1), (0xdff, 2), (0xe00, 1), (0xeff, 1), (0xc00 - 512, 512), (0xf00, 1)].map(
+            |(first, count): (u64, u64)| {
+                let job = prepare(space, map_step, &[own, device, first | count << 32, PAGE << 12, 0]);
+                map_step(job, machine::here())
+            },
+        );
+    drop(alone);
+    let refused = Step::Done(Err(Error::InUse));
+    assert_eq!(
+        results,
+        [refused, refused, refused, refused, refused, Step::Again, Step::Done(Err(Error::AlreadyMapped))]
+    );
+}
+
+#[test]
 fn a_revocation_ends_a_program_and_the_child_that_it_made() {
     let alone = Alone::begin();
     let (root, frames, spaces) = family();

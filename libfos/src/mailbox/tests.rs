@@ -119,12 +119,20 @@ fn what_the_kernel_tells_is_read_by_kind() {
     let bytes = |words: &[u64]| -> Vec<u8> { words.iter().flat_map(|word| word.to_le_bytes()).collect() };
     kernel.send(MessageKind::Ended, 5, &bytes(&[EndReason::Exited as u64, 3]));
     kernel.send(MessageKind::Interrupt, 6, &bytes(&[4, 2]));
-    kernel.send(MessageKind::Fault, 7, &bytes(&[14, 6, 0x10, 0x20, 0x30, 0x40, 9]));
+    kernel.send(MessageKind::Fault, 7, &bytes(&[14, 6, 0x10, 0x20, 0x30, 0x40, 9, 11]));
     kernel.send(MessageKind::Ended, 8, &bytes(&[77]));
     assert_eq!(mailbox.take().unwrap().event(), Event::Ended { reason: Some(EndReason::Exited), status: 3 });
     assert_eq!(mailbox.take().unwrap().event(), Event::Interrupt { line: 4, count: 2 });
-    let fault =
-        FaultReport { vector: 14, code: 6, address: 0x10, rip: 0x20, rsp: 0x30, rbp: 0x40, identity: 9 };
+    let fault = FaultReport {
+        vector: 14,
+        code: 6,
+        address: 0x10,
+        rip: 0x20,
+        rsp: 0x30,
+        rbp: 0x40,
+        identity: 9,
+        cookie: 11,
+    };
     assert_eq!(mailbox.take().unwrap().event(), Event::Fault(fault));
     assert_eq!(mailbox.take().unwrap().event(), Event::Unknown);
 }

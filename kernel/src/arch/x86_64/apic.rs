@@ -46,6 +46,12 @@ pub fn physical_base() -> u64 {
     unsafe { cpu::read_msr(cpu::msr::APIC_BASE) & 0x000f_ffff_ffff_f000 }
 }
 
+/// Whether one of these frames may hold registers of an interrupt controller: of the I/O ones, or the cores' own
+/// (Intel 82093AA, 3.0; SDM vol. 3, 11.4.1). The kernel's alone: whoever reaches them interrupts any core as he likes.
+pub fn may_be_registers(first: u64, count: u64) -> bool {
+    [0xfec00, 0xfee00].iter().any(|window| first < window + 0x100 && *window < first + count)
+}
+
 /// Says where the registers are mapped, once.
 pub fn set_mapping() {
     BASE.store(paging::DEVICES, Ordering::Release);

@@ -73,6 +73,7 @@ pub fn report(letter: &Letter) -> Result<FaultReport, Failure> {
         rsp: word(4),
         rbp: word(5),
         identity: word(6),
+        cookie: word(7),
     })
 }
 
@@ -197,7 +198,7 @@ fn revoked_under_reader(stage: &mut Stage) -> Verdict {
     let letter = inbox.receive(stage.patience())?;
     let report = report(&letter)?;
     same("the reader's fault", (report.vector, report.address), (14, SHARED))?;
-    same("the report's badge", letter.badge, 77)?;
+    same("the report's badge and cookie", (letter.badge, report.cookie), (0, 77))?;
     same("the report's process", report.identity, calls::cap_read(child.space)?.identity)?;
     stage.clear(child_plot)?;
     stage.clear(plot)

@@ -61,9 +61,9 @@ fn fault_report(stage: &mut Stage) -> Verdict {
         ..Registers::default()
     };
     let (letter, thread) = fault_of(stage, &mut plot, &registers)?;
-    same("the report's badge", letter.badge, 0xc00c1e)?;
     same("its sender", letter.sender, 0)?;
     let report = report(&letter)?;
+    same("the report's badge and cookie", (letter.badge, report.cookie), (0, 0xc00c1e))?;
     same("vector and address", (report.vector, report.address), (14, nothing))?;
     same("code: a read by user code of what is not there", report.code & 7, 4)?;
     same("rip, rsp and rbp", (report.rip, report.rsp, report.rbp), (rip, 0x3333_0000, 0x2222))?;
