@@ -26,6 +26,7 @@ pub mod reflect;
 pub mod root;
 pub mod server;
 pub mod spawn;
+pub mod stackful;
 pub mod start;
 
 pub use arch::measure;

@@ -23,6 +23,9 @@ pub const END_ADDRESS: u64 = 0x6000_0000_0000;
 /// Frames donated at once when the kernel lacks page tables: a new address needs at most three.
 const TABLES_AT_ONCE: u64 = 4;
 
+/// Pages of addresses that [`Memory::split`] gives away: 1 TiB, a 64th of all.
+const SPLIT_PAGES: u64 = 1 << 28;
+
 /// Why memory can't be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryError {
@@ -56,8 +59,8 @@ impl core::error::Error for MemoryError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfBounds;
 
-/// The addresses and frames of a program. One per space: two would give out the same addresses, and the kernel would
-/// refuse the second mapping (`AlreadyMapped`).
+/// The addresses and frames of a program. One per space, from which other threads get theirs by [`Memory::split`]: two made
+/// anew would give out the same addresses, and the kernel would refuse the second mapping (`AlreadyMapped`).
 #[derive(Debug)]
 pub struct Memory {
     addresses: Ranges,
@@ -76,6 +79,13 @@ impl Memory {
     pub fn new(frames: Pool) -> Memory {
         let page = PAGE_SIZE as u64;
         Memory { addresses: Ranges::new(FIRST_ADDRESS / page, END_ADDRESS / page), frames }
+    }
+
+    /// Parts with frames and addresses, for another thread of the process to manage by itself. They never come back.
+    pub fn split(&mut self, frames: u64) -> Result<Memory, MemoryError> {
+        let first = self.addresses.take(SPLIT_PAGES, 1).ok_or(MemoryError::OutOfAddresses)?;
+        let block = self.frames.take(frames)?;
+        Ok(Memory { addresses: Ranges::new(first, first + SPLIT_PAGES), frames: Pool::new(block.handle)? })
     }
 
     /// Takes frames, maps them and clears them.

@@ -8,6 +8,7 @@ pub mod measure;
 mod memory;
 pub mod reflect;
 pub mod spawn;
+pub mod stack;
 mod time;
 
 pub use time::{is_emulated, ticks};

@@ -11,6 +11,27 @@ const WITHIN: Duration = Duration::from_secs(90);
 pub fn run(runner: &mut Runner) {
     runner
         .test("a client calls a server, loses it under a call, and goes on with its successor", fleet_speaks);
+    for (name, what, status) in TASKS {
+        runner.test(format!("on the machine: {what}"), || task(name, *status));
+    }
+}
+
+/// Cases of the program `tasks`, what each shows, and the status that it then has.
+const TASKS: &[(&str, &str, i32)] = &[
+    ("stackful", "a long function on a stack of its own lets others run", 0),
+    ("overflow", "a stack that overflows ends the program at its guard page", 139),
+    ("threads", "two threads of a process have a runtime each, and call each other", 0),
+];
+
+/// The fault of `overflow`: in the last guard page of the program's second stack, which is used first. The two are the first
+/// that it has mapped, 16 guard pages and 8 of stack each.
+const GUARD: &str = "write to 0x200000027";
+
+fn task(name: &str, status: i32) -> Outcome {
+    let words = ["run", "--quiet", "--image", "tasks", "--accel", "tcg", "--", "tasks", name];
+    let said = Fos::new(&words).within(WITHIN).run()?;
+    said.expect_status(status)?;
+    if status == 0 { said.expect_output(&format!("{name}: ok\n")) } else { said.expect_error(GUARD) }
 }
 
 /// What `fos run --image fleet` prints, in this order.
