@@ -197,9 +197,12 @@ impl Core {
         }
         self.counters.spaces.fetch_add(1, Ordering::Release);
     }
-    /// A space that is at home here is no longer.
+    /// A space that is at home here is no longer. One that ended before its core heard of it never was.
     pub fn forget_space(&self, space: &'static Space) {
         let (previous, next) = (space.previous_at_home.get(), space.next_at_home.get());
+        if previous.is_null() && !core::ptr::eq(self.spaces.get(), space) {
+            return;
+        }
         // SAFETY: as above, for both neighbours.
         match unsafe { previous.as_ref() } {
             Some(previous) => previous.next_at_home.set(next),

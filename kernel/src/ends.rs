@@ -39,7 +39,7 @@ pub fn end_thread(here: &'static Core, thread: &'static Thread, reason: u64) {
         thread.end_reason.set(reason);
         thread.teardown.prepare(thread_step);
         thread.teardown.owner.set((thread as *const Thread).cast());
-        thread.teardown.send_to(here, thread.home.load(Ordering::Acquire));
+        send_home(here, &thread.teardown, thread.home.load(Ordering::Acquire));
     }
 }
 
@@ -49,7 +49,7 @@ pub fn end_space(here: &'static Core, space: &'static Space, reason: u64) {
         space.end_reason.set(reason);
         space.teardown.prepare(space_step);
         space.teardown.owner.set((space as *const Space).cast());
-        space.teardown.send_to(here, space.home());
+        send_home(here, &space.teardown, space.home());
     }
 }
 
@@ -59,7 +59,14 @@ pub fn end_mailbox(here: &'static Core, mailbox: &'static Mailbox, reason: u64) 
         mailbox.end_reason.set(reason);
         mailbox.teardown.prepare(mailbox_step);
         mailbox.teardown.owner.set((mailbox as *const Mailbox).cast());
-        mailbox.teardown.send_to(here, mailbox.home.load(Ordering::Acquire));
+        send_home(here, &mailbox.teardown, mailbox.home.load(Ordering::Acquire));
+    }
+}
+
+/// Hands an end to its object's home. If that core has failed, it waits here until the core is buried.
+fn send_home(here: &'static Core, teardown: &'static Job, home: u16) {
+    if !teardown.send_to(here, home) {
+        teardown.send_to(here, here.number);
     }
 }
 
@@ -91,6 +98,7 @@ fn thread_step(job: &'static Job, here: &'static Core) -> Step {
     let home = thread.home.load(Ordering::Acquire);
     let space = thread.space;
     match job.stage.get() {
+        0..3 if home != here.number => Step::Go(home),
         0 => {
             stop_for_good(here, thread);
             for call in thread.jobs.iter().filter(|call| call.active.get()) {
@@ -178,6 +186,7 @@ fn mailbox_step(job: &'static Job, here: &'static Core) -> Step {
     let home = mailbox.home.load(Ordering::Acquire);
     let space = mailbox.space;
     match job.stage.get() {
+        0..2 if home != here.number => Step::Go(home),
         0 => {
             objects::end(mailbox);
             note_invalidation();

@@ -370,8 +370,11 @@ fn place(job: &'static Job, here: &'static Core, mut step: Step) -> Option<Resul
                 here.leave.set(1);
             }
             Step::Go(core) if job.send_to(here, core) => {}
-            // Halfway through dropping a capability it waits for the burial, else nobody could drop it.
-            Step::Go(_) if job.drop_stage.get() == 0 => return Some(Err(Error::CoreFailed)),
+            // An end, or what is halfway through dropping a capability, waits for the burial of that core: nobody
+            // else could end or drop it.
+            Step::Go(_) if job.drop_stage.get() == 0 && !job.thread.get().is_null() => {
+                return Some(Err(Error::CoreFailed));
+            }
             Step::Vanished => {}
             Step::Go(_) | Step::Park if announced => here.parked.push(job),
             Step::Go(_) | Step::Park => {

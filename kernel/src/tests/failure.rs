@@ -4,7 +4,8 @@
 use super::{begin, burial_step, notice, rescue, silence};
 use crate::arch::machine::clock;
 use crate::cores::{self, Core, core_state};
-use crate::jobs::Step;
+use crate::ends;
+use crate::jobs::{self, Step};
 use crate::mailbox::{Mailbox, taking};
 use crate::quiescence;
 use crate::tests::machine::{self, Seat};
@@ -78,6 +79,33 @@ fn the_next_core_takes_over_when_the_undertaker_fails() {
     assert_eq!(told(mailbox), (0..100).collect::<Vec<_>>(), "each watcher is told, and once");
     while bury_on(last.0, undertaker.0) {}
     assert!(has_ended_at(old, last.0) && has_ended_at(own, last.0));
+}
+
+/// Between a core's failure and its burial somebody ends what is at home there.
+#[test]
+fn an_end_that_finds_its_home_dead_waits_for_the_burial() {
+    let _whole = machine::whole();
+    let (here, dead, undertaker) = (machine::here(), running(), running());
+    let thread = thread_at(dead.0);
+    fails(dead.0);
+    ends::end_thread(here, thread, 1);
+    jobs::run_one(here);
+    assert!(here.work.is_empty() && !here.parked.is_empty() && thread.teardown.active.get());
+    jobs::unpark_all(here);
+    jobs::run_one(here);
+    assert!(!here.parked.is_empty(), "nobody has buried it yet");
+    bury(undertaker.0, dead.0);
+    jobs::unpark_all(here);
+    jobs::run_one(here);
+    assert!(here.work.is_empty() && here.parked.is_empty());
+    assert_eq!(
+        thread.teardown.at.load(Ordering::SeqCst),
+        undertaker.0.number,
+        "it ends where it is at home now"
+    );
+    let mut arrived = 0;
+    undertaker.0.inbox.take_jobs(|job| arrived += usize::from(std::ptr::eq(job, &thread.teardown)));
+    assert_eq!(arrived, 1);
 }
 
 /// The messages of a mailbox, by kind.
