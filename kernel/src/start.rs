@@ -6,10 +6,10 @@ use crate::arch::machine::descriptors::{INTERRUPT_STACKS, InterruptTable, enable
 use crate::arch::machine::memory_map::{self, MemoryMap, Range};
 use crate::arch::machine::multiprocessor;
 use crate::arch::machine::paging::{
-    self, DIRECT_MAP, IMAGE_BASE, KernelMap, KernelPage, STACKS, frame_pointer,
+    self, DIRECT_MAP, Entry, IMAGE_BASE, KernelMap, KernelPage, STACKS, frame_pointer, table_at,
 };
 use crate::arch::machine::{
-    acpi, boot, clock, controller, cpu, entry, features, ioapic, power_off, user_memory,
+    acpi, boot, clock, controller, cpu, entry, features, ioapic, power_off, serial, user_memory,
 };
 use crate::cores::{self, Core, core_state};
 use crate::failure;
@@ -81,11 +81,17 @@ extern "C" fn start_first_core(start_info: u64) -> ! {
         ioapic::set_mapping(0, found.io_first_line);
         ioapic::mask_all();
     }
-    clock::calibrate();
+    if !clock::calibrate() {
+        serial::print_line(format_args!("fos-kernel: no clock: CPUID tells no rate, and there is no PIT"));
+        power_off(UNUSABLE_MACHINE);
+    }
     let here = cores::this();
     here.random.seed();
     copy_trampoline();
     let running = multiprocessor::start_others();
+    // The trampoline is needed no more; nothing else lies in the lower half.
+    // SAFETY: the kernel's root is a table for ever.
+    unsafe { table_at(paging::kernel_root() >> 12) }.set(0, Entry::EMPTY);
     let free = free_ranges(&map, memory.next);
     root::create(here, &map, running, free);
     here.scheduler.start(here);

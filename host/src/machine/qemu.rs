@@ -4,6 +4,7 @@ use super::Accelerator;
 use crate::image::Built;
 use crate::packages::QEMU;
 use std::collections::BTreeMap;
+use std::iter;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::Command;
@@ -59,6 +60,8 @@ pub struct Options {
     pub memory_bytes: u64,
     /// Which machine.
     pub model: Model,
+    /// Further properties of the machine, as QEMU's `-machine` takes them.
+    pub properties: Vec<String>,
     /// How instructions run.
     pub accelerator: Accelerator,
     /// Words of the kernel's command line.
@@ -81,6 +84,7 @@ impl Options {
             cores: built.image.cores,
             memory_bytes: built.image.memory_bytes,
             model: Model::default(),
+            properties: vec![],
             accelerator,
             append: vec![format!("image={}", built.image.name)],
             count_instructions: false,
@@ -100,6 +104,12 @@ impl Options {
         self
     }
 
+    /// The same with one more property of the machine.
+    pub fn property(mut self, property: impl Into<String>) -> Options {
+        self.properties.push(property.into());
+        self
+    }
+
     /// The same with one more word on the kernel's command line.
     pub fn append(mut self, word: impl Into<String>) -> Options {
         self.append.push(word.into());
@@ -110,7 +120,9 @@ impl Options {
 /// The QEMU command for `options`, with the inside ends of the console and the control link.
 pub fn command(options: &Options, ports: &[OwnedFd; 2]) -> Command {
     let mut command = Command::new(QEMU.program);
-    command.args(["-machine", options.model.option()]);
+    let machine: Vec<&str> =
+        iter::once(options.model.option()).chain(options.properties.iter().map(String::as_str)).collect();
+    command.args(["-machine", &machine.join(",")]);
     command.args(["-accel", options.accelerator.name(), "-cpu", cpu(options)]);
     command.args(["-smp", &options.cores.to_string()]);
     command.args(["-m", &format!("{}k", options.memory_bytes / 1024)]);

@@ -70,8 +70,9 @@ fn read_madt(table: &[u8], found: &mut Found) -> Option<()> {
     while at + 2 <= table.len() {
         let entry = table.get(at..at + usize::from(table[at + 1]).max(2))?;
         match entry[0] {
-            0 if word(entry, 4)? & 3 != 0 => found.add(u32::from(entry[3])),
-            9 if word(entry, 8)? & 3 != 0 => found.add(word(entry, 4)?),
+            // Bit 0: it is there. One that only might be plugged in (bit 1) would be waited for in vain.
+            0 if word(entry, 4)? & 1 != 0 => found.add(u32::from(entry[3])),
+            9 if word(entry, 8)? & 1 != 0 => found.add(word(entry, 4)?),
             1 if found.io_controller == 0 => {
                 found.io_controller = u64::from(word(entry, 4)?);
                 found.io_first_line = word(entry, 8)?;

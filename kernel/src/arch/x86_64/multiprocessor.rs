@@ -39,5 +39,7 @@ pub fn start_others() -> usize {
             break;
         }
     }
+    // Whoever comes later would find the trampoline gone: back to waiting for a start-up that never comes.
+    others().filter(absent).for_each(|core| apic::send_init(core.hardware_id));
     1 + others().filter(|core| !absent(core)).count()
 }

@@ -40,6 +40,7 @@ pub fn run(runner: &mut Runner) {
         .test("a core that hangs and is sent nothing but a message is found", || hang_of_a_receiver(&fence));
     runner.test("panic=stop-all ends the machine with a status of its own", || panic_stops_all(&fence));
     runner.test("a boot that stalls is ended and says what it waits for", || stalled_boot(&hello));
+    runner.test("a machine without a clock ends and says so", || no_clock(&hello));
     runner.test("SIGINT ends fos with 130 and leaves nothing", || killed_by(Signal::INT, Some(130)));
     runner.test("SIGTERM ends fos with 130 and leaves nothing", || killed_by(Signal::TERM, Some(130)));
     runner.test("SIGKILL of fos leaves no machine", || killed_by(Signal::KILL, None));
@@ -314,6 +315,20 @@ fn panic_stops_all(built: &Built) -> Outcome {
     match machine.console().find(&format!("panic on core {PLANTED}")) {
         Some(_) => Ok(()),
         None => fail(format!("no panic on the console:\n{}", machine.console().lines().join("\n"))),
+    }
+}
+
+/// No PIT, and an emulated CPU tells no rate.
+fn no_clock(built: &Built) -> Outcome {
+    let options = options(built).model(Model::Microvm).property("pit=off");
+    let mut machine = Machine::start(&options, None)?;
+    match machine.wait_ending(boot_within(&options))? {
+        Ending::UnusableMachine => {}
+        other => return fail(format!("it ended otherwise: {other}")),
+    }
+    match machine.console().find("fos-kernel: no clock") {
+        Some(_) => Ok(()),
+        None => fail(format!("the console does not say why:\n{}", machine.console().lines().join("\n"))),
     }
 }
 
