@@ -9,6 +9,7 @@
 pub mod boot;
 pub mod calls;
 pub mod capability;
+pub mod channel;
 pub mod error;
 pub mod exit;
 pub mod key;

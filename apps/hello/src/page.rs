@@ -1,6 +1,6 @@
 //! The shared page: a channel in each half, second's messages in the first.
 
-use libfos::channel::{ChannelError, Receiver, Sender, Shared};
+use libfos::channel::{ChannelError, Receiver, Sender, Shared, Wait};
 use libfos::clock;
 use libfos::mailbox;
 use libfos::memory::Mapping;

@@ -3,13 +3,15 @@
 //! `bench-kernel` counts instructions: it belongs on a machine with one core whose time stamp counter advances by one
 //! per instruction (QEMU's `-icount shift=0`). `bench-kernel times` measures in nanoseconds what unmapping a page costs
 //! that one core or two have used, and counts the interrupts between cores that each unmapping takes on as many cores
-//! as there are. Every number is a line `bench KEY VALUE UNIT HOW`; remarks are lines `note TEXT`; the last line is
-//! `end`. `./fos bench kernel` runs both and reads them.
+//! as there are. `bench-kernel messages` counts the instructions of channels. Every number is a line `bench KEY VALUE
+//! UNIT HOW`; remarks are lines `note TEXT`; the last line is `end`. `./fos bench kernel` and `./fos bench messages` run
+//! them and read the lines.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+mod channels;
 mod entries;
 mod ground;
 mod messages;
@@ -35,8 +37,9 @@ fn main(start: &Start) -> u8 {
     let measure = match arguments.as_slice() {
         [] | ["counts"] => counts,
         ["times"] => shootdown::measure,
+        ["messages"] => |_: &mut Ground| channels::measure(),
         _ => {
-            eprintln!("bench-kernel: say `bench-kernel` or `bench-kernel times`");
+            eprintln!("bench-kernel: say `bench-kernel`, `bench-kernel times` or `bench-kernel messages`");
             return USAGE;
         }
     };
