@@ -4,13 +4,17 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+// The code that macros make names this crate from outside.
+extern crate self as fos_messages;
 
 #[cfg(test)]
 extern crate std;
 
 pub mod control;
+pub mod echo;
 pub mod frame;
 pub mod image;
+pub mod interfaces;
 pub mod names;
 pub mod programs;
 pub mod rpc;

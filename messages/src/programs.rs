@@ -12,29 +12,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::rpc::wire::{self, read_scalar};
-use crate::rpc::{Address, CallError, Caller, Interface, Operation};
-
-/// The conversation.
-#[derive(Clone, Copy, Debug)]
-pub struct Programs;
-
-const START: u16 = 1;
-const END: u16 = 2;
-const STOP: u16 = 3;
-/// The longest answer, a refusal with a few bytes included.
-const ANSWER_MAX: usize = 32;
-
-impl Interface for Programs {
-    const ID: u16 = 1;
-    const VERSION: u32 = 1;
-    const NAME: &'static str = "programs";
-    const OPERATIONS: &'static [Operation] = &[
-        Operation { name: "start", idempotent: false, answer_max: ANSWER_MAX },
-        Operation { name: "end", idempotent: true, answer_max: ANSWER_MAX },
-        Operation { name: "stop", idempotent: true, answer_max: ANSWER_MAX },
-    ];
-}
+use crate::rpc::interface;
+use crate::rpc::wire::{self, Scalar, whole};
 
 /// What is to be started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +27,7 @@ pub struct Order {
 }
 
 /// A program that was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Scalar)]
 pub struct Started {
     /// Names it to root, never again another.
     pub number: u64,
@@ -59,7 +38,7 @@ pub struct Started {
 }
 
 /// Why root does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Scalar)]
 pub enum Refusal {
     /// The image has no program of that name.
     NoProgram,
@@ -87,15 +66,31 @@ impl core::fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// A request, as root reads it.
+/// What root does for programs.
+#[interface(id = 1, version = 1)]
+pub trait Programs {
+    /// Has a program started.
+    #[operation]
+    fn start(&self, order: &Order) -> Result<Started, Refusal>;
+
+    /// Waits for the end of a program that was started by the asker, and gives its status. A later request for the same
+    /// program takes the place of an earlier one.
+    #[operation(idempotent)]
+    async fn end(&self, number: u64) -> Result<u8, Refusal>;
+
+    /// Ends a program that was started by the asker, as if by signal 9.
+    #[operation(idempotent)]
+    fn stop(&self, number: u64) -> Result<(), Refusal>;
+}
+
+/// A request, as root reads it: root has a loop of its own instead of a runtime's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Start a program; answered by [`Started`].
+    /// [`Programs::start`].
     Start(Order),
-    /// Tell when the program with this number has ended; answered then, by its status. A later request for the same program
-    /// takes the place of an earlier one.
+    /// [`Programs::end`].
     End(u64),
-    /// End the program with this number, as if by signal 9.
+    /// [`Programs::stop`].
     Stop(u64),
 }
 
@@ -103,94 +98,70 @@ impl Request {
     /// Reads the body of an operation. `None`: no such operation; `Some(None)`: no body of it.
     pub fn read(operation: u16, body: &[u8]) -> Option<Option<Request>> {
         Some(match operation {
-            START => wire::read(body).map(Request::Start),
-            END => read_scalar(body).map(Request::End),
-            STOP => read_scalar(body).map(Request::Stop),
+            0 => whole(body, wire::read).map(Request::Start),
+            1 => whole(body, Scalar::read).map(Request::End),
+            2 => whole(body, Scalar::read).map(Request::Stop),
             _ => return None,
         })
-    }
-}
-
-/// An answer's body.
-pub fn write<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    wire::write(value, &mut bytes);
-    bytes
-}
-
-/// Asks root.
-#[derive(Clone, Debug)]
-pub struct Client<C> {
-    caller: C,
-    root: Address,
-}
-
-impl<C: Caller> Client<C> {
-    /// Asks the root at this address, by `caller`.
-    pub fn new(caller: C, root: Address) -> Client<C> {
-        Client { caller, root }
-    }
-
-    /// Has a program started.
-    pub async fn start(&self, order: &Order) -> Result<Started, CallError<Refusal>> {
-        self.call(START, &|body| wire::write(order, body)).await
-    }
-
-    /// Waits for the end of a program that was started by this process, and gives its status.
-    pub async fn end(&self, number: u64) -> Result<u8, CallError<Refusal>> {
-        self.call(END, &|body| body.extend_from_slice(&number.to_le_bytes())).await
-    }
-
-    /// Ends a program that was started by this process.
-    pub async fn stop(&self, number: u64) -> Result<(), CallError<Refusal>> {
-        self.call(STOP, &|body| body.extend_from_slice(&number.to_le_bytes())).await
-    }
-
-    async fn call<T: serde::de::DeserializeOwned>(
-        &self,
-        operation: u16,
-        body: &dyn Fn(&mut Vec<u8>),
-    ) -> Result<T, CallError<Refusal>> {
-        match self.caller.call(&self.root, Programs::ID, operation, ANSWER_MAX, body).await {
-            Ok(bytes) => wire::read(&bytes).ok_or(CallError::BadAnswer),
-            Err(CallError::Refused(bytes)) => {
-                Err(wire::read(&bytes).map_or(CallError::BadAnswer, CallError::Refused))
-            }
-            // No refusal is left in it.
-            Err(error) => Err(error.map(|_| Refusal::NotStarted)),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc::{Address, Answer, CallError, Caller, Interface, Operation, Part, SendError, WriteBody};
     use alloc::vec;
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
     use proptest::prelude::*;
 
-    #[test]
-    fn every_answer_has_room() {
-        let started = Started { number: u64::MAX, identity: u64::MAX, core: u16::MAX };
-        assert!(write(&started).len() <= ANSWER_MAX);
-        assert_eq!(wire::read(&write(&started)), Some(started));
-        assert!(write(&Refusal::NotYours).len() <= ANSWER_MAX);
+    /// Gives back what it is asked, as the refusal.
+    struct Mirror;
+
+    impl Caller for Mirror {
+        async fn call(
+            &self,
+            _: &Address,
+            operation: &Operation,
+            body: WriteBody<'_>,
+        ) -> Result<Answer, CallError<Answer>> {
+            let mut bytes = Vec::new();
+            body(&mut bytes).map_err(|unwritable| CallError::NotSent(unwritable.into()))?;
+            let read = Request::read(operation.number, &bytes).unwrap().unwrap();
+            let expected = match operation.name {
+                "start" => {
+                    Request::Start(Order { program: "a".into(), arguments: vec!["b".into()], core: 3 })
+                }
+                "end" => Request::End(7),
+                _ => Request::Stop(8),
+            };
+            assert_eq!(read, expected);
+            Err(CallError::PeerLost)
+        }
+        fn post(&self, _: &Address, _: &Operation, _: WriteBody<'_>) -> Result<(), SendError> {
+            Err(SendError::Closed)
+        }
     }
 
     #[test]
-    fn a_request_is_read_by_its_operation() {
+    fn root_reads_what_the_client_writes() {
+        let root = ProgramsClient::new(Mirror, Address::default());
         let order = Order { program: "a".into(), arguments: vec!["b".into()], core: 3 };
-        assert_eq!(Request::read(START, &write(&order)), Some(Some(Request::Start(order))));
-        assert_eq!(Request::read(END, &7u64.to_le_bytes()), Some(Some(Request::End(7))));
-        assert_eq!(Request::read(STOP, &[1]), Some(None));
-        assert_eq!(Request::read(0, &[]), None);
+        let ask = pin!(async {
+            assert_eq!(root.start(&order).await, Err(CallError::PeerLost));
+            assert_eq!(root.end(7).await, Err(CallError::PeerLost));
+            assert_eq!(root.stop(8).await, Err(CallError::PeerLost));
+        });
+        assert_eq!(ask.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()));
     }
 
     proptest! {
         #[test]
-        fn any_body_is_read_or_refused(operation: u16, body: Vec<u8>) {
-            if let Some(Some(Request::Start(order))) = Request::read(operation, &body) {
-                prop_assert_eq!(Request::read(START, &write(&order)), Some(Some(Request::Start(order))));
-            }
+        fn root_reads_what_the_interface_does(operation in 0u16..5, body: Vec<u8>) {
+            let read = Request::read(operation, &body);
+            prop_assert_eq!(read.is_some(), usize::from(operation) < ProgramsInterface::OPERATIONS.len());
+            let is_read = matches!(read, Some(Some(_)));
+            prop_assert_eq!(is_read, ProgramsInterface::reads(Part::Request, operation, &body));
         }
     }
 }

@@ -7,7 +7,7 @@ use alloc::vec;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 
-use fos_messages::programs::{Client, Order, Started};
+use fos_messages::programs::{Order, ProgramsClient, Started};
 use fos_messages::rpc::{Address, CallError};
 use fos_runtime::port::Port;
 use fos_runtime::{Priority, Within};
@@ -17,7 +17,7 @@ use libfos::root::{Root, programs};
 use libfos::server::Server;
 use libfos::{Start, println};
 
-use crate::protocol::{add, hang};
+use crate::protocol::AdderClient;
 use crate::server::NAME;
 
 /// Calls in a row, and calls at once in as many rows.
@@ -36,7 +36,7 @@ struct Demo<'a> {
     memory: Memory,
     server: Server,
     caller: Within,
-    root: Client<Within>,
+    root: ProgramsClient<Within>,
 }
 
 /// Shows it all.
@@ -45,7 +45,7 @@ pub fn run(start: &Start) -> Result<(), String> {
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
     let caller = server.runtime.within(PATIENCE);
     let root = programs(start).ok_or("the image does not let the client start programs")?;
-    let root = Client::new(caller.clone(), root);
+    let root = ProgramsClient::new(caller.clone(), root);
     let mut demo = Demo { start, memory, server, caller, root };
     let (first, to) = demo.start_server(2)?;
     demo.ask_in_a_row(to)?;
@@ -75,10 +75,10 @@ impl Demo<'_> {
     }
 
     fn ask_in_a_row(&self, to: Address) -> Result<(), String> {
-        let caller = self.caller.clone();
+        let adder = AdderClient::new(self.caller.clone(), to);
         let asked = self.server.block_on(async move {
             for number in 0..CALLS {
-                check(add(&caller, &to, number, 1).await, number + 1)?;
+                check(adder.add(number, 1).await, number + 1)?;
             }
             Ok::<(), String>(())
         });
@@ -88,10 +88,11 @@ impl Demo<'_> {
     fn ask_at_once(&self, to: Address) -> Result<(), String> {
         let (left, failure) = (Rc::new(Cell::new(AT_ONCE)), Rc::new(RefCell::new(None)));
         for row in 0..AT_ONCE {
-            let (caller, left, failure) = (self.caller.clone(), left.clone(), failure.clone());
+            let adder = AdderClient::new(self.caller.clone(), to);
+            let (left, failure) = (left.clone(), failure.clone());
             self.server.runtime.spawn(Priority::Normal, async move {
                 for number in 0..CALLS / AT_ONCE {
-                    if let Err(reason) = check(add(&caller, &to, number, row).await, number + row) {
+                    if let Err(reason) = check(adder.add(number, row).await, number + row) {
                         *failure.borrow_mut() = Some(reason);
                     }
                 }
@@ -114,11 +115,12 @@ impl Demo<'_> {
     }
 
     fn end_under_a_call(&self, server: Started, to: Address) -> Result<(), String> {
-        let (runtime, caller, root) = (self.server.runtime.clone(), self.caller.clone(), self.root.clone());
+        let (runtime, root) = (self.server.runtime.clone(), self.root.clone());
+        let adder = AdderClient::new(self.caller.clone(), to);
         let outcome = Rc::new(RefCell::new(None));
         let place = outcome.clone();
         runtime.spawn(Priority::Normal, async move {
-            let ended = hang(&caller, &to).await;
+            let ended = adder.hang().await;
             *place.borrow_mut() = Some(ended);
         });
         let port = self.server.port.clone();
@@ -148,7 +150,7 @@ impl Demo<'_> {
     }
 }
 
-fn check(answer: Result<u64, CallError<alloc::vec::Vec<u8>>>, expected: u64) -> Result<(), String> {
+fn check(answer: Result<u64, CallError>, expected: u64) -> Result<(), String> {
     match answer {
         Ok(sum) if sum == expected => Ok(()),
         Ok(sum) => Err(format!("the server answered {sum} instead of {expected}")),

@@ -1,13 +1,11 @@
 //! What programs ask of root by `fos_messages::programs`: to start others and to tell of their ends. The key that such
 //! requests come by is given to programs with the capability `programs` alone; its badge says who asks.
 
-use alloc::vec::Vec;
-
-use fos_messages::programs::{self, Order, Programs, Refusal, Request, Started};
-use fos_messages::rpc::{Address, Envelope, Interface, Kind, Status};
+use fos_messages::programs::{Order, ProgramsInterface, Refusal, Request, Started};
+use fos_messages::rpc::wire::Scalar;
+use fos_messages::rpc::{Address, Envelope, Interface, Kind, Outgoing, Status};
 use fos_root::signal;
 use libfos::mailbox::Sender;
-use serde::Serialize;
 
 use crate::program::{Number, PROGRAMS_MAX, Program};
 use crate::server::Server;
@@ -16,7 +14,7 @@ use crate::starting::{Command, StartError};
 /// A request that was read.
 pub struct Call {
     asker: Asker,
-    request: Option<Option<Request>>,
+    request: Result<Request, Status>,
 }
 
 /// Where the answer to a request goes.
@@ -39,29 +37,32 @@ impl Call {
     pub fn read(bytes: &[u8]) -> Option<Call> {
         let (envelope, body) = Envelope::read(bytes)?;
         let reply = envelope.reply.filter(|_| envelope.kind == Kind::Request)?;
-        let ours = envelope.interface == Programs::ID;
-        let request = if ours { Request::read(envelope.operation, body) } else { None };
+        let request = if envelope.interface != ProgramsInterface::ID {
+            Err(Status::Unknown)
+        } else if envelope.version != ProgramsInterface::VERSION {
+            Err(Status::OtherVersion)
+        } else {
+            let read = Request::read(envelope.operation, body);
+            read.map_or(Err(Status::Unknown), |request| request.ok_or(Status::Malformed))
+        };
         Some(Call { asker: Asker { envelope, reply }, request })
     }
 }
 
 impl Asker {
     /// Sends the answer. Who asks has set room aside for it; who has not, goes without.
-    fn answer(&self, status: Status, body: &[u8]) {
-        let mut message = Vec::new();
-        Envelope { kind: Kind::Answer, status, reply: None, ..self.envelope }.write(&mut message);
-        message.extend_from_slice(body);
-        let _ = Sender::new(self.reply.key).send(&message);
+    fn answer(&self, status: Status, body: impl Scalar) {
+        let mut answer = Outgoing::default();
+        body.write(answer.end());
+        let version = ProgramsInterface::VERSION;
+        let envelope = Envelope { kind: Kind::Answer, status, version, reply: None, ..self.envelope };
+        let _ = Sender::new(self.reply.key).send(answer.sealed(&envelope));
     }
 
-    fn done<T: Serialize>(&self, value: &T) {
-        self.answer(Status::Done, &programs::write(value));
-    }
-
-    fn conclude<T: Serialize>(&self, outcome: Result<T, Refusal>) {
+    fn conclude(&self, outcome: Result<impl Scalar, Refusal>) {
         match outcome {
-            Ok(value) => self.done(&value),
-            Err(refusal) => self.answer(Status::Refused, &programs::write(&refusal)),
+            Ok(value) => self.answer(Status::Done, value),
+            Err(refusal) => self.answer(Status::Refused, refusal),
         }
     }
 }
@@ -71,11 +72,10 @@ impl Server {
     pub fn called(&mut self, starter: Number, call: Call) {
         let asker = call.asker;
         match call.request {
-            None => asker.answer(Status::Unknown, &[]),
-            Some(None) => asker.answer(Status::Malformed, &[]),
-            Some(Some(Request::Start(order))) => asker.conclude(self.start_for(starter, order)),
-            Some(Some(Request::End(number))) => self.await_end(starter, Number(number), asker),
-            Some(Some(Request::Stop(number))) => asker.conclude(self.stop(starter, Number(number))),
+            Err(status) => asker.answer(status, ()),
+            Ok(Request::Start(order)) => asker.conclude(self.start_for(starter, order)),
+            Ok(Request::End(number)) => self.await_end(starter, Number(number), asker),
+            Ok(Request::Stop(number)) => asker.conclude(self.stop(starter, Number(number))),
         }
     }
 
@@ -100,13 +100,13 @@ impl Server {
     fn await_end(&mut self, starter: Number, number: Number, asker: Asker) {
         let is_it = |ended: &Ended| ended.starter == starter && ended.number == number;
         if let Some(ended) = self.ended.iter().find(|ended| is_it(ended)) {
-            asker.done(&ended.status);
+            asker.answer(Status::Done, ended.status);
         } else if !self.is_of(starter, number) {
-            asker.conclude::<u8>(Err(Refusal::NotYours));
+            asker.answer(Status::Refused, Refusal::NotYours);
         } else if let Some(program) = self.programs.get_mut(number)
             && let Some(earlier) = program.waiter.replace(asker)
         {
-            earlier.answer(Status::NotNow, &[]);
+            earlier.answer(Status::NotNow, ());
         }
     }
 
@@ -124,7 +124,7 @@ impl Server {
     pub fn tell_starter(&mut self, program: &Program, status: u8) {
         let Some(starter) = program.starter else { return };
         if let Some(asker) = program.waiter {
-            asker.done(&status);
+            asker.answer(Status::Done, status);
         }
         if self.ended.len() >= PROGRAMS_MAX {
             self.ended.pop_front();

@@ -10,12 +10,17 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use fos_abi::Identity;
-use fos_messages::rpc::{Address, Answer, CallError, Caller, Envelope, Kind, SendError, Status};
+use fos_messages::rpc::wire::{Scalar, whole};
+use fos_messages::rpc::{
+    Address, Answer, CallError, Caller, Envelope, Kind, Operation, SendError, Status, WriteBody,
+};
 
 /// Calls that one runtime may have under way.
 pub const CALLS_MAX: usize = 4096;
 /// How often one call follows a server that sends it elsewhere.
 const REDIRECTS_MAX: usize = 4;
+/// Bytes that a message has room for before its buffer grows.
+const MESSAGE_BYTES_AT_FIRST: usize = 128;
 /// Bits of a request's number that say which place it has; the others tell its uses apart.
 const PLACE_BITS: u32 = 12;
 const _: () = assert!(CALLS_MAX == 1 << PLACE_BITS);
@@ -72,22 +77,17 @@ impl Calls {
         &self,
         port: &dyn Port,
         to: &Address,
-        (interface, operation): (u16, u16),
-        answer_max: usize,
+        operation: &Operation,
         deadline: Instant,
-        body: &dyn Fn(&mut Vec<u8>),
+        body: WriteBody<'_>,
     ) -> Result<u32, CallError<Answer>> {
-        let slots = answer_slots(answer_max);
+        let slots = answer_slots(operation.answer_max);
         let (place, request) = self.take_place()?;
         let promised = self.peers.borrow_mut().promise(port, to, slots);
         let sent = promised.and_then(|()| {
             let reply = (!port.has_way_back(to)).then(|| port.address(Class::Response));
-            let mut message = Vec::with_capacity(128);
-            let kind = Kind::Request;
-            Envelope { request, interface, operation, epoch: 0, kind, status: Status::Done, reply }
-                .write(&mut message);
-            body(&mut message);
-            port.send(to, &message).map_err(|error| {
+            let envelope = Envelope { request, reply, ..to_ask(operation, Kind::Request) };
+            message(&envelope, body).and_then(|message| port.send(to, &message)).map_err(|error| {
                 self.peers.borrow_mut().release(to.key.mailbox.0, slots);
                 CallError::NotSent(error)
             })
@@ -222,6 +222,20 @@ impl Calls {
     }
 }
 
+/// The envelope of a request or a post, without what makes it this one.
+fn to_ask(operation: &Operation, kind: Kind) -> Envelope {
+    let Operation { interface, version, number: operation, .. } = *operation;
+    Envelope { request: 0, interface, operation, epoch: 0, kind, status: Status::Done, version, reply: None }
+}
+
+/// A whole message.
+fn message(envelope: &Envelope, body: WriteBody<'_>) -> Result<Vec<u8>, SendError> {
+    let mut message = Vec::with_capacity(MESSAGE_BYTES_AT_FIRST);
+    envelope.write(&mut message);
+    body(&mut message)?;
+    Ok(message)
+}
+
 /// What an answer says.
 fn outcome_of(envelope: &Envelope, body: &[u8]) -> Outcome {
     match envelope.status {
@@ -229,14 +243,11 @@ fn outcome_of(envelope: &Envelope, body: &[u8]) -> Outcome {
         Status::Refused => Err(CallError::Refused(body.to_vec())),
         Status::Unknown => Err(CallError::Unknown),
         Status::Malformed => Err(CallError::Malformed),
-        Status::OtherVersion => match body.first_chunk() {
-            Some(version) => Err(CallError::OtherVersion(u32::from_le_bytes(*version))),
-            None => Err(CallError::BadAnswer),
-        },
-        Status::Redirected => match body.first_chunk() {
-            Some(address) => Err(CallError::Redirected(Address::from_bytes(address))),
-            None => Err(CallError::BadAnswer),
-        },
+        Status::OtherVersion => Err(CallError::OtherVersion(envelope.version)),
+        Status::Redirected => {
+            Err(whole(body, Scalar::read).map_or(CallError::BadAnswer, CallError::Redirected))
+        }
+        Status::Unsendable => Err(CallError::BadAnswer),
         Status::Overloaded => Err(CallError::Overloaded),
         Status::Poisonous => Err(CallError::Poisonous),
         Status::NotNow => Err(CallError::NotNow),
@@ -284,19 +295,12 @@ impl Within {
 }
 
 impl Caller for Within {
-    async fn call(
-        &self,
-        to: &Address,
-        interface: u16,
-        operation: u16,
-        answer_max: usize,
-        body: &dyn Fn(&mut Vec<u8>),
-    ) -> Outcome {
+    async fn call(&self, to: &Address, operation: &Operation, body: WriteBody<'_>) -> Outcome {
         let (port, calls) = (self.runtime.port(), self.runtime.calls());
         let deadline = port.now().after(self.time);
         let mut to = *to;
         for _ in 0..REDIRECTS_MAX {
-            let request = calls.begin(port, &to, (interface, operation), answer_max, deadline, body)?;
+            let request = calls.begin(port, &to, operation, deadline, body)?;
             match (Pending { calls, request: Some(request) }).await {
                 Err(CallError::Redirected(elsewhere)) => to = elsewhere,
                 outcome => return outcome,
@@ -305,18 +309,8 @@ impl Caller for Within {
         Err(CallError::Redirected(to))
     }
 
-    fn post(
-        &self,
-        to: &Address,
-        interface: u16,
-        operation: u16,
-        body: &dyn Fn(&mut Vec<u8>),
-    ) -> Result<(), SendError> {
-        let (kind, status) = (Kind::Post, Status::Done);
-        let mut message = Vec::with_capacity(128);
-        Envelope { request: 0, interface, operation, epoch: 0, kind, status, reply: None }
-            .write(&mut message);
-        body(&mut message);
+    fn post(&self, to: &Address, operation: &Operation, body: WriteBody<'_>) -> Result<(), SendError> {
+        let message = message(&to_ask(operation, Kind::Post), body)?;
         self.runtime.port().send(to, &message)
     }
 }

@@ -26,11 +26,12 @@ mod timers;
 mod watches;
 
 pub use calls::{CALLS_MAX, Within};
+pub use fos_messages::rpc::Serve;
 pub use instant::Instant;
 pub use load::{BUCKETS, Histogram, Load};
 pub use peers::PEERS_MAX;
-pub use runtime::{Runtime, Step, Work};
-pub use serve::{REQUESTS_MAX, Serve};
+pub use runtime::{Lost, Runtime, Step, Work};
+pub use serve::REQUESTS_MAX;
 pub use tasks::Priority;
 pub use watches::Ended;
 

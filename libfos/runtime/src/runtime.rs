@@ -3,7 +3,7 @@
 
 use crate::calls::{Calls, Within};
 use crate::port::{Class, Event, Incoming, Port};
-use crate::serve::{Begun, Serve, Services};
+use crate::serve::{Begun, Services};
 use crate::tasks::{Priority, Tasks};
 use crate::timers::{Timer, Timers};
 use crate::watches::{Ended, Watches};
@@ -13,7 +13,7 @@ use alloc::rc::Rc;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use fos_messages::rpc::{Address, SendError};
+use fos_messages::rpc::{Address, SendError, Serve};
 
 /// What a step found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,17 @@ pub enum Work {
     Task,
     /// Ran a background task.
     Background,
+}
+
+/// What a runtime lost since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Messages to the response mailbox that answered nothing: forged, late, or garbage.
+    pub strays: u64,
+    /// Answers of its own that found no room at the asker.
+    pub dropped_answers: u64,
+    /// Answers of its own that could not be written or were longer than their interface promises: a server's mistake.
+    pub unsendable_answers: u64,
 }
 
 struct Inner {
@@ -90,9 +101,15 @@ impl Runtime {
         Within::new(self.clone(), time)
     }
 
-    /// Serves an interface to those who reach this class of mailbox.
-    pub fn serve(&self, class: Class, interface: u16, server: Rc<dyn Serve>) {
-        self.0.services.add(class, interface, server);
+    /// Serves an interface to those who reach this class of mailbox, from now on: a server's own when it begins, and
+    /// that of a data structure whenever one comes to be.
+    pub fn serve(&self, class: Class, server: Rc<dyn Serve>) {
+        self.0.services.add(class, server);
+    }
+
+    /// Serves an interface no longer. Requests under way go on.
+    pub fn withdraw(&self, class: Class, interface: u16) {
+        self.0.services.remove(class, interface);
     }
 
     /// How loaded it is.
@@ -100,9 +117,14 @@ impl Runtime {
         self.0.services.load()
     }
 
-    /// Messages to the response mailbox that answered nothing, and answers of its own that found no room.
-    pub fn lost(&self) -> (u64, u64) {
-        (self.0.calls.strays(), self.0.services.dropped_answers())
+    /// What was lost.
+    pub fn lost(&self) -> Lost {
+        let Inner { calls, services, .. } = &*self.0;
+        Lost {
+            strays: calls.strays(),
+            dropped_answers: services.dropped_answers(),
+            unsendable_answers: services.unsendable_answers(),
+        }
     }
 
     /// Drops every task and every service. Nothing of this runtime runs any more, and what its tasks held of it is

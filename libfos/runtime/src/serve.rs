@@ -5,20 +5,16 @@ use crate::port::{Class, Incoming, Port, Route};
 use crate::{Instant, Load};
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
-use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll};
-use fos_messages::rpc::{self, Address, AnswerBody, Context, ENVELOPE_SIZE, Envelope, Kind, Served, Status};
+use fos_messages::rpc::wire::Scalar;
+use fos_messages::rpc::{
+    self, ADDRESS_SIZE, Address, AnswerBody, Context, Envelope, Kind, Outgoing, Serve, Served, Status,
+};
 
 /// Requests that one member has under way at most; further ones are answered `Overloaded`.
 pub const REQUESTS_MAX: u32 = 512;
-
-/// Takes the requests of one interface: what the interface macro makes of a server.
-pub trait Serve {
-    /// Begins a request, or says why not. The arguments are read from `body` before this returns.
-    fn serve(self: Rc<Self>, operation: u16, context: Context, body: &[u8]) -> Served;
-}
 
 /// Where an answer goes.
 #[derive(Clone, Copy)]
@@ -27,24 +23,36 @@ struct Asker {
     interface: u16,
     operation: u16,
     epoch: u32,
+    /// The server's, if it has the interface.
+    version: u8,
     route: Route,
     reply: Option<Address>,
     /// A post: nobody waits.
     is_post: bool,
 }
 
+/// A server and the version of the interface that it speaks.
+type Service = (u8, Rc<dyn Serve>);
+
 /// What a server offers, by class and interface.
 #[derive(Default)]
 pub struct Services {
-    by_interface: RefCell<BTreeMap<(Class, u16), Rc<dyn Serve>>>,
+    by_interface: RefCell<BTreeMap<(Class, u16), Service>>,
     load: Cell<Load>,
     dropped_answers: Cell<u64>,
+    unsendable_answers: Cell<u64>,
 }
 
 impl Services {
     /// Serves an interface to those who reach this class of mailbox.
-    pub fn add(&self, class: Class, interface: u16, server: Rc<dyn Serve>) {
-        self.by_interface.borrow_mut().insert((class, interface), server);
+    pub fn add(&self, class: Class, server: Rc<dyn Serve>) {
+        let (interface, version) = server.speaks();
+        self.by_interface.borrow_mut().insert((class, interface), (version, server));
+    }
+
+    /// Serves it no longer. Requests under way go on.
+    pub fn remove(&self, class: Class, interface: u16) {
+        self.by_interface.borrow_mut().remove(&(class, interface));
     }
 
     /// Serves nothing any more.
@@ -63,6 +71,11 @@ impl Services {
         self.dropped_answers.get()
     }
 
+    /// Answers that could not be written, or were longer than their interface promises.
+    pub fn unsendable_answers(&self) -> u64 {
+        self.unsendable_answers.get()
+    }
+
     /// Begins a request: the task that answers it, unless it is answered already. Anything that is no request is dropped.
     pub fn begin(
         self: &Rc<Services>,
@@ -76,37 +89,42 @@ impl Services {
         else {
             return Begun::Dropped;
         };
+        let found = self.by_interface.borrow().get(&(class, envelope.interface)).cloned();
         let asker = Asker {
             request: envelope.request,
             interface: envelope.interface,
             operation: envelope.operation,
             epoch: envelope.epoch,
+            version: found.as_ref().map_or(0, |(version, _)| *version),
             route: incoming.route,
             reply: envelope.reply,
             is_post: envelope.kind == Kind::Post,
         };
-        let what = (envelope.interface, envelope.operation);
-        if self.load.get().requests >= REQUESTS_MAX {
-            self.answer(&**port, &asker, Status::Overloaded, &[]);
-            return Begun::Answered(what);
-        }
-        let server = self.by_interface.borrow().get(&(class, envelope.interface)).cloned();
         let context = Context { sender: incoming.sender, badge: incoming.badge, epoch: envelope.epoch };
-        match server.map_or(Served::Unknown, |server| server.serve(envelope.operation, context, body)) {
-            Served::Task(future) => {
-                self.change_load(|load| load.requests += 1);
-                let (services, port, began) = (self.clone(), port.clone(), port.now());
-                Begun::Task(what, Request { future, asker, services, port, began, is_over: false })
+        let status = match found {
+            _ if self.load.get().requests >= REQUESTS_MAX => Status::Overloaded,
+            None => Status::Unknown,
+            Some((version, _)) if version != envelope.version => Status::OtherVersion,
+            Some((_, server)) => {
+                let began = port.now();
+                match server.serve(envelope.operation, context, body) {
+                    Served::Task(future) => {
+                        self.change_load(|load| load.requests += 1);
+                        let (services, port) = (self.clone(), port.clone());
+                        let request = Request { future, asker, services, port, began, is_over: false };
+                        return Begun::Task((envelope.interface, envelope.operation), request);
+                    }
+                    Served::Answer(body) => {
+                        self.finish(&**port, &asker, began, body);
+                        return Begun::Answered((envelope.interface, envelope.operation));
+                    }
+                    Served::Unknown => Status::Unknown,
+                    Served::Malformed => Status::Malformed,
+                }
             }
-            Served::Unknown => {
-                self.answer(&**port, &asker, Status::Unknown, &[]);
-                Begun::Answered(what)
-            }
-            Served::Malformed => {
-                self.answer(&**port, &asker, Status::Malformed, &[]);
-                Begun::Answered(what)
-            }
-        }
+        };
+        self.answer(&**port, &asker, status, Outgoing::default());
+        Begun::Answered((envelope.interface, envelope.operation))
     }
 
     fn change_load(&self, change: impl FnOnce(&mut Load)) {
@@ -115,24 +133,47 @@ impl Services {
         self.load.set(load);
     }
 
-    fn answer(&self, port: &dyn Port, asker: &Asker, status: Status, body: &[u8]) {
+    /// Counts a request as done and answers it.
+    fn finish(&self, port: &dyn Port, asker: &Asker, began: Instant, body: AnswerBody) {
+        let took = port.now().since(began);
+        self.change_load(|load| load.answered(took));
+        let (status, body) = match body {
+            AnswerBody::Done(body) => (Status::Done, body),
+            AnswerBody::Refused(body) => (Status::Refused, body),
+            AnswerBody::Redirected(address) => (Status::Redirected, redirection(&address)),
+            AnswerBody::NotNow => (Status::NotNow, Outgoing::default()),
+            AnswerBody::Unsendable => {
+                self.unsendable_answers.set(self.unsendable_answers.get() + 1);
+                (Status::Unsendable, Outgoing::default())
+            }
+        };
+        self.answer(port, asker, status, body);
+    }
+
+    fn answer(&self, port: &dyn Port, asker: &Asker, status: Status, mut body: Outgoing) {
         if asker.is_post {
             return;
         }
-        let mut message = Vec::with_capacity(ENVELOPE_SIZE + body.len());
-        let Asker { request, interface, operation, epoch, .. } = *asker;
-        Envelope { request, interface, operation, epoch, kind: Kind::Answer, status, reply: None }
-            .write(&mut message);
-        message.extend_from_slice(body);
+        let Asker { request, interface, operation, epoch, version, .. } = *asker;
+        let (kind, reply) = (Kind::Answer, None);
+        let message =
+            body.sealed(&Envelope { request, interface, operation, epoch, kind, status, version, reply });
         let sent = match (&asker.reply, asker.route) {
-            (Some(address), _) => port.send(address, &message),
+            (Some(address), _) => port.send(address, message),
             (None, Route::MAILBOX) => Ok(()),
-            (None, route) => port.send_back(route, &message),
+            (None, route) => port.send_back(route, message),
         };
         if sent.is_err() {
             self.dropped_answers.set(self.dropped_answers.get() + 1);
         }
     }
+}
+
+/// The body of an answer that sends its asker elsewhere.
+fn redirection(to: &Address) -> Outgoing {
+    let mut body = Outgoing::with_capacity(ADDRESS_SIZE);
+    Scalar::write(*to, body.end());
+    body
 }
 
 /// What became of a message.
@@ -160,15 +201,7 @@ impl Future for Request {
     fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<()> {
         let Poll::Ready(body) = self.future.as_mut().poll(context) else { return Poll::Pending };
         self.is_over = true;
-        let (status, bytes) = match body {
-            AnswerBody::Done(bytes) => (Status::Done, bytes),
-            AnswerBody::Refused(bytes) => (Status::Refused, bytes),
-            AnswerBody::Redirected(address) => (Status::Redirected, address.to_bytes().to_vec()),
-            AnswerBody::NotNow => (Status::NotNow, Vec::new()),
-        };
-        let took = self.port.now().since(self.began);
-        self.services.change_load(|load| load.answered(took));
-        self.services.answer(&*self.port, &self.asker, status, &bytes);
+        self.services.finish(&*self.port, &self.asker, self.began, body);
         Poll::Ready(())
     }
 }
@@ -177,7 +210,7 @@ impl Drop for Request {
     fn drop(&mut self) {
         self.services.change_load(|load| load.requests -= 1);
         if !self.is_over {
-            self.services.answer(&*self.port, &self.asker, Status::NotNow, &[]);
+            self.services.answer(&*self.port, &self.asker, Status::NotNow, Outgoing::default());
         }
     }
 }

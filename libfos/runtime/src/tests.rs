@@ -1,6 +1,7 @@
 //! Runtimes that talk to each other in a small world of mailboxes in memory: order of service, answers and who may give
 //! them, deadlines, a peer's death, redirection, background work.
 
+mod interfaces;
 mod world;
 
 use crate::port::Class;
@@ -11,13 +12,15 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use fos_abi::Identity;
-use fos_messages::rpc::wire::{Scalar, read_scalar};
+use fos_messages::rpc::wire::{self, Scalar, whole};
 use fos_messages::rpc::{
-    Address, AnswerBody, CallError, Caller, Context, Envelope, Kind, SendError, Served, Status,
+    Address, AnswerBody, CallError, Caller, Context, Envelope, Kind, Operation, Outgoing, SendError, Served,
+    Status,
 };
 use world::{Node, World};
 
 const ADDER: u16 = 7;
+const VERSION: u8 = 3;
 const DOUBLE: u16 = 1;
 const HANG: u16 = 2;
 const ELSEWHERE: u16 = 3;
@@ -30,18 +33,29 @@ struct Adder {
 }
 
 impl Serve for Adder {
+    fn speaks(&self) -> (u16, u8) {
+        (ADDER, VERSION)
+    }
     fn serve(self: Rc<Self>, operation: u16, context: Context, body: &[u8]) -> Served {
-        let Some(number) = read_scalar::<u64>(body) else { return Served::Malformed };
+        let Some(number) = whole(body, <u64 as Scalar>::read) else { return Served::Malformed };
         self.askers.borrow_mut().push(context.sender);
         match operation {
             DOUBLE => {
-                Served::Task(Box::pin(async move { AnswerBody::Done((number * 2).to_le_bytes().to_vec()) }))
+                let mut doubled = Outgoing::default();
+                Scalar::write(number * 2, doubled.end());
+                Served::Task(Box::pin(async move { AnswerBody::Done(doubled) }))
             }
             HANG => Served::Task(Box::pin(core::future::pending())),
             ELSEWHERE => Served::Task(Box::pin(async move { AnswerBody::Redirected(self.elsewhere.get()) })),
             _ => Served::Unknown,
         }
     }
+}
+
+/// An operation of the adder.
+fn operation(number: u16) -> Operation {
+    let (interface, version, name) = (ADDER, VERSION, "operation");
+    Operation { interface, version, number, name, is_post: false, is_idempotent: true, answer_max: 8 }
 }
 
 type Outcome = Result<u64, CallError<Vec<u8>>>;
@@ -51,8 +65,13 @@ fn ask(runtime: &Runtime, to: Address, operation: u16, number: u64) -> Rc<RefCel
     let place = Rc::new(RefCell::new(None));
     let (caller, result) = (runtime.within(Duration::from_millis(10)), place.clone());
     runtime.spawn(Priority::Normal, async move {
-        let answer = caller.call(&to, ADDER, operation, 8, &|bytes| number.write(bytes)).await;
-        let outcome = answer.and_then(|bytes| read_scalar::<u64>(&bytes).ok_or(CallError::BadAnswer));
+        let write = |bytes: &mut Vec<u8>| {
+            Scalar::write(number, bytes);
+            Ok(())
+        };
+        let answer = caller.call(&to, &self::operation(operation), &write).await;
+        let outcome =
+            answer.and_then(|bytes| whole(&bytes, <u64 as Scalar>::read).ok_or(CallError::BadAnswer));
         *result.borrow_mut() = Some(outcome);
     });
     place
@@ -62,7 +81,7 @@ fn pair() -> (World, Node, Node, Rc<Adder>) {
     let world = World::default();
     let (client, server) = (world.node(), world.node());
     let adder = Rc::new(Adder::default());
-    server.runtime.serve(Class::External, ADDER, adder.clone());
+    server.runtime.serve(Class::External, adder.clone());
     (world, client, server, adder)
 }
 
@@ -107,7 +126,8 @@ fn what_the_server_does_not_know_or_can_not_read_is_said() {
     let (caller, result, to) =
         (client.runtime.within(Duration::from_millis(1)), short.clone(), server.address(Class::External));
     client.runtime.spawn(Priority::Normal, async move {
-        *result.borrow_mut() = Some(caller.call(&to, ADDER, DOUBLE, 8, &|bytes| bytes.push(1)).await);
+        let write = |bytes: &mut Vec<u8>| wire::write(&1u8, bytes);
+        *result.borrow_mut() = Some(caller.call(&to, &operation(DOUBLE), &write).await);
     });
     world.run();
     assert_eq!(*unknown.borrow(), Some(Err(CallError::Unknown)));
@@ -180,7 +200,7 @@ fn a_client_follows_a_redirection_but_not_in_a_circle() {
     let (world, client, server, adder) = pair();
     let other = world.node();
     let target = Rc::new(Adder::default());
-    other.runtime.serve(Class::External, ADDER, target.clone());
+    other.runtime.serve(Class::External, target.clone());
     target.elsewhere.set(server.address(Class::External));
     adder.elsewhere.set(other.address(Class::External));
     let circle = ask(&client.runtime, server.address(Class::External), ELSEWHERE, 1);
@@ -198,13 +218,14 @@ fn only_the_one_who_was_asked_can_answer() {
     let request = world.last_request(&server);
     let mut forged = Vec::new();
     let (kind, status) = (Kind::Answer, Status::Done);
-    Envelope { request, interface: ADDER, operation: HANG, epoch: 0, kind, status, reply: None }
+    let (interface, version, reply) = (ADDER, VERSION, None);
+    Envelope { request, interface, operation: HANG, epoch: 0, kind, status, version, reply }
         .write(&mut forged);
-    666u64.write(&mut forged);
+    Scalar::write(666u64, &mut forged);
     liar.port().send(&client.address(Class::Response), &forged).unwrap();
     world.run_for(Duration::from_millis(1));
     assert_eq!(*outcome.borrow(), None);
-    assert_eq!(client.runtime.lost().0, 1);
+    assert_eq!(client.runtime.lost().strays, 1);
 }
 
 #[test]
@@ -225,14 +246,15 @@ fn garbage_is_dropped_whatever_it_is() {
 #[test]
 fn responses_come_before_internal_before_external_before_background() {
     let (_, client, server, _) = pair();
-    server.runtime.serve(Class::Internal, ADDER, Rc::new(Adder::default()));
+    server.runtime.serve(Class::Internal, Rc::new(Adder::default()));
     server.runtime.spawn(Priority::Idle, async {});
     for class in [Class::External, Class::Internal, Class::Response] {
         let mut request = Vec::new();
         let (kind, status) = (Kind::Post, Status::Done);
-        Envelope { request: 0, interface: ADDER, operation: DOUBLE, epoch: 0, kind, status, reply: None }
+        let (interface, version, reply) = (ADDER, VERSION, None);
+        Envelope { request: 0, interface, operation: DOUBLE, epoch: 0, kind, status, version, reply }
             .write(&mut request);
-        1u64.write(&mut request);
+        Scalar::write(1u64, &mut request);
         client.port().send(&server.address(class), &request).unwrap();
     }
     let order: Vec<Work> = core::iter::from_fn(|| match server.runtime.step() {

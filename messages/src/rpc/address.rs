@@ -1,5 +1,7 @@
 //! Where a mailbox is and what opens it, as plain data: what names answer, what requests carry for their answer.
 
+use super::wire::Scalar;
+use alloc::vec::Vec;
 use fos_abi::key::MailboxId;
 use fos_abi::{Identity, Key};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -47,6 +49,18 @@ impl core::hash::Hash for Address {
     }
 }
 
+impl Scalar for Address {
+    const SIZE: usize = ADDRESS_SIZE;
+    fn write(self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.to_bytes());
+    }
+    fn read(bytes: &mut &[u8]) -> Option<Address> {
+        let (address, rest) = bytes.split_first_chunk()?;
+        *bytes = rest;
+        Some(Address::from_bytes(address))
+    }
+}
+
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bytes = self.to_bytes();
@@ -78,5 +92,8 @@ mod tests {
         let bytes = postcard::to_allocvec(&address).unwrap();
         assert_eq!(bytes.len(), ADDRESS_SIZE);
         assert_eq!(postcard::from_bytes::<Address>(&bytes).unwrap(), address);
+        let mut scalar = Vec::new();
+        Scalar::write(address, &mut scalar);
+        assert_eq!(scalar, bytes, "an address has the same bytes alone and inside of other values");
     }
 }

@@ -2,10 +2,22 @@
 //! have been done are told apart, since only the caller knows which of them it may repeat.
 
 use super::address::Address;
+use super::wire::{OwnCodec, Unwritable};
+use alloc::vec::Vec;
 
 /// The error of an operation that its server never refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Never {}
+
+impl OwnCodec for Never {
+    const SIZE_MAX: Option<usize> = Some(0);
+    fn write(&self, _: &mut Vec<u8>) {
+        match *self {}
+    }
+    fn read(_: &mut &[u8]) -> Option<Never> {
+        None
+    }
+}
 
 impl core::fmt::Display for Never {
     fn fmt(&self, _: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -22,6 +34,14 @@ pub enum SendError {
     TooLong,
     /// The destination has ended, or the key was revoked or forged: look the name up again.
     Closed,
+    /// An argument refuses to be written.
+    Unwritable,
+}
+
+impl From<Unwritable> for SendError {
+    fn from(_: Unwritable) -> SendError {
+        SendError::Unwritable
+    }
 }
 
 impl core::fmt::Display for SendError {
@@ -30,6 +50,7 @@ impl core::fmt::Display for SendError {
             SendError::Full => "the destination has no room for this sender now: try again later",
             SendError::TooLong => "the message is longer than a message may be: send larger data as pages",
             SendError::Closed => "the destination has ended: look its name up again",
+            SendError::Unwritable => "an argument of the request can not be written",
         })
     }
 }
@@ -56,7 +77,7 @@ pub enum CallError<E = Never> {
     /// The server could not read the request: the two sides differ.
     Malformed,
     /// The server speaks this version of the interface. It was not done.
-    OtherVersion(u32),
+    OtherVersion(u8),
     /// Two members in a row ended while they did this request; it is not tried again.
     Poisonous,
     /// The answer is no answer of this operation. It may have been done.
@@ -78,8 +99,13 @@ impl<E> CallError<E> {
 
     /// The same failure of an operation with another error of its own; `refused` turns the server's.
     pub fn map<F>(self, refused: impl FnOnce(E) -> F) -> CallError<F> {
+        self.instead_of_refusal(|error| CallError::Refused(refused(error)))
+    }
+
+    /// The same failure, but another if the server refused.
+    pub fn instead_of_refusal<F>(self, refused: impl FnOnce(E) -> CallError<F>) -> CallError<F> {
         match self {
-            CallError::Refused(error) => CallError::Refused(refused(error)),
+            CallError::Refused(error) => refused(error),
             CallError::NotSent(error) => CallError::NotSent(error),
             CallError::TooManyCalls => CallError::TooManyCalls,
             CallError::Overloaded => CallError::Overloaded,

@@ -1,30 +1,20 @@
-//! A service that answers what it was sent, and its client.
+//! A service that answers what it was sent.
 
-use alloc::boxed::Box;
-use alloc::rc::Rc;
-use alloc::vec::Vec;
-
-use fos_messages::rpc::{Address, AnswerBody, CallError, Caller, Context, Served};
-use fos_runtime::Serve;
-
-/// The interface's number.
-pub const ECHO: u16 = 0x7f02;
-const OPERATION: u16 = 1;
+use fos_messages::rpc::{Context, Instead, Never, interface};
 
 /// Answers what it was sent.
-pub struct Echo;
-
-impl Serve for Echo {
-    fn serve(self: Rc<Self>, _: u16, _: Context, body: &[u8]) -> Served {
-        let body = body.to_vec();
-        Served::Task(Box::pin(async move { AnswerBody::Done(body) }))
-    }
+#[interface(id = 0x7f02, version = 1)]
+pub trait Echo {
+    /// The same number.
+    #[operation(idempotent)]
+    async fn echo(&self, number: u64) -> u64;
 }
 
-/// Sends a number, and expects it back.
-pub async fn echo(caller: &impl Caller, to: &Address, number: u64) -> Result<bool, CallError<Vec<u8>>> {
-    let bytes = number.to_le_bytes();
-    let answer =
-        caller.call(to, ECHO, OPERATION, bytes.len(), &|body| body.extend_from_slice(&bytes)).await?;
-    Ok(answer == bytes)
+/// The server.
+pub struct Same;
+
+impl Echo for Same {
+    async fn echo(&self, _: Context, number: u64) -> Result<u64, Instead<Never>> {
+        Ok(number)
+    }
 }

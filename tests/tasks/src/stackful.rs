@@ -12,7 +12,7 @@ use libfos::memory::Memory;
 use libfos::server::Server;
 use libfos::stackful::{Stacks, Waits};
 
-use crate::echo::{ECHO, Echo, echo};
+use crate::echo::{EchoClient, EchoDispatcher, Same};
 use crate::{Outcome, line};
 
 const STACK_PAGES: usize = 8;
@@ -28,7 +28,7 @@ fn server(start: &Start) -> Result<(Server, Stacks), alloc::string::String> {
 /// A long function pauses, calls its own member and sleeps; meanwhile the member serves and another task counts.
 pub fn lets_others_run(start: &Start) -> Outcome {
     let (server, stacks) = server(start)?;
-    server.runtime.serve(Class::External, ECHO, Rc::new(Echo));
+    server.runtime.serve(Class::External, EchoDispatcher::new(Rc::new(Same)));
     let count = Rc::new(Cell::new(0u64));
     let (runtime, counter) = (server.runtime.clone(), count.clone());
     server.runtime.spawn(Priority::Normal, async move {
@@ -38,12 +38,12 @@ pub fn lets_others_run(start: &Start) -> Outcome {
         }
     });
     let (runtime, to) = (server.runtime.clone(), server.port.address(Class::External));
-    let caller = runtime.within(Duration::from_secs(20));
+    let echo = EchoClient::new(runtime.within(Duration::from_secs(20)), to);
     let long = stacks.run(move |waits| {
         let mut sum = 0;
         for number in 0..ROUNDS {
             waits.pause();
-            if !matches!(waits.block_on(echo(&caller, &to, number)), Ok(true)) {
+            if waits.block_on(echo.echo(number)) != Ok(number) {
                 return Err(number);
             }
             waits.block_on(runtime.sleep(Duration::from_micros(200)));

@@ -15,7 +15,7 @@ use libfos::memory::Memory;
 use libfos::server::Server;
 use libfos::{Start, calls, spawn};
 
-use crate::echo::{ECHO, Echo, echo};
+use crate::echo::{EchoClient, EchoDispatcher, Same};
 use crate::{Outcome, line};
 
 const STACK_PAGES: usize = 16;
@@ -67,7 +67,7 @@ extern "C" fn second(argument: u64) -> u64 {
     // SAFETY: `call_each_other` made it of a box for this thread alone.
     let Second { mut memory, start, address } = *unsafe { Box::from_raw(argument as *mut Second) };
     let Ok(server) = Server::create(&mut memory, &start) else { return 1 };
-    server.runtime.serve(Class::External, ECHO, Rc::new(Echo));
+    server.runtime.serve(Class::External, EchoDispatcher::new(Rc::new(Same)));
     address.leave(&server.port.address(Class::External));
     server.run()
 }
@@ -78,11 +78,11 @@ pub fn call_each_other(start: &Start) -> Outcome {
     let server = Server::create(&mut memory, start).map_err(line)?;
     begin_second(start, &mut memory)?;
     let to = POSTED.take();
-    let caller = server.runtime.within(PATIENCE);
+    let echo = EchoClient::new(server.runtime.within(PATIENCE), to);
     server.block_on(async move {
         for number in 0..CALLS {
-            match echo(&caller, &to, number).await {
-                Ok(true) => {}
+            match echo.echo(number).await {
+                Ok(same) if same == number => {}
                 other => return Err(alloc::format!("call {number}: {other:?}")),
             }
         }

@@ -29,6 +29,9 @@ struct Shared {
     is_full: Cell<bool>,
     /// Mailbox and request number of the last request sent there.
     last_request: RefCell<BTreeMap<u64, u32>>,
+    /// All messages that were sent, with the mailbox, and the most that waited in each at once.
+    sent: RefCell<Vec<(u64, Vec<u8>)>>,
+    most: RefCell<BTreeMap<u64, usize>>,
 }
 
 /// The world.
@@ -121,6 +124,20 @@ impl World {
     }
 }
 
+impl World {
+    /// Every message that was sent to a mailbox of a node.
+    pub fn messages_to(&self, node: &Node, class: Class) -> Vec<Vec<u8>> {
+        let place = mailbox(node.port.identity, class);
+        let sent = self.shared.sent.borrow();
+        sent.iter().filter(|(to, _)| *to == place).map(|(_, bytes)| bytes.clone()).collect()
+    }
+
+    /// The most messages that ever waited for a node's clients' mailbox.
+    pub fn most_waiting(&self, node: &Node) -> usize {
+        self.shared.most.borrow()[&mailbox(node.port.identity, Class::External)]
+    }
+}
+
 impl Node {
     pub fn identity(&self) -> Identity {
         self.port.identity
@@ -158,6 +175,10 @@ impl Port for NodePort {
             return Err(SendError::Full);
         }
         queue.push_back(Held::Message(self.identity, message.to_vec()));
+        self.shared.sent.borrow_mut().push((place, message.to_vec()));
+        let mut most = self.shared.most.borrow_mut();
+        let most = most.entry(place).or_default();
+        *most = queue.len().max(*most);
         Ok(())
     }
     fn send_back(&self, _: Route, _: &[u8]) -> Result<(), SendError> {

@@ -1,0 +1,115 @@
+//! What the code names that the interface macro makes. Not for use by hand: it changes with the macro.
+
+use super::wire::{self, OwnCodec, Unwritable};
+use super::{Answer, AnswerBody, CallError, Instead, Outgoing};
+use core::marker::PhantomData;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use alloc::boxed::Box;
+pub use alloc::rc::Rc;
+pub use alloc::string::String;
+pub use alloc::vec::Vec;
+
+/// How a `T` is written and read. Its own functions are those of types that bring their codec; where those do not apply,
+/// the ones of [`ByPostcard`] have the same names. Only for types that are known where this is named: behind a type
+/// parameter it is always postcard.
+pub struct Field<T: ?Sized>(PhantomData<T>);
+
+impl<T: OwnCodec> Field<T> {
+    /// The most bytes it takes, if there is a bound.
+    pub const SIZE_MAX: Option<usize> = T::SIZE_MAX;
+
+    /// Writes it at the end.
+    #[inline]
+    pub fn write(value: &T, bytes: &mut Vec<u8>) -> Result<(), Unwritable> {
+        value.write(bytes);
+        Ok(())
+    }
+
+    /// Takes it off the front.
+    #[inline]
+    pub fn read(bytes: &mut &[u8]) -> Option<T> {
+        T::read(bytes)
+    }
+}
+
+/// What applies where [`OwnCodec`] does not.
+pub trait ByPostcard<T: ?Sized> {
+    /// Postcard knows no bound.
+    const SIZE_MAX: Option<usize> = None;
+
+    /// Writes it at the end.
+    fn write(value: &T, bytes: &mut Vec<u8>) -> Result<(), Unwritable>
+    where
+        T: Serialize,
+    {
+        wire::write(value, bytes)
+    }
+
+    /// Takes it off the front.
+    fn read(bytes: &mut &[u8]) -> Option<T>
+    where
+        T: DeserializeOwned,
+    {
+        wire::read(bytes)
+    }
+}
+
+impl<T: ?Sized> ByPostcard<T> for Field<T> {}
+
+/// The most bytes of an answer that is one or the other.
+pub const fn longer(value: Option<usize>, error: Option<usize>) -> Option<usize> {
+    match (value, error) {
+        (Some(value), Some(error)) => Some(if value > error { value } else { error }),
+        _ => None,
+    }
+}
+
+/// What a server says, as an answer's body.
+#[inline]
+pub fn answer<T, E>(
+    said: Result<T, Instead<E>>,
+    answer_max: usize,
+    write_value: impl FnOnce(&T, &mut Vec<u8>) -> Result<(), Unwritable>,
+    write_error: impl FnOnce(&E, &mut Vec<u8>) -> Result<(), Unwritable>,
+) -> AnswerBody {
+    let (body, is_value) = match said {
+        Ok(value) => (body(&value, answer_max, write_value), true),
+        Err(Instead::Refused(error)) => (body(&error, answer_max, write_error), false),
+        Err(Instead::Redirected(address)) => return AnswerBody::Redirected(address),
+        Err(Instead::NotNow) => return AnswerBody::NotNow,
+    };
+    match body {
+        Some(body) if is_value => AnswerBody::Done(body),
+        Some(body) => AnswerBody::Refused(body),
+        None => AnswerBody::Unsendable,
+    }
+}
+
+/// A value as a body, if it can be written and is no longer than promised.
+#[inline]
+fn body<T>(
+    value: &T,
+    answer_max: usize,
+    write: impl FnOnce(&T, &mut Vec<u8>) -> Result<(), Unwritable>,
+) -> Option<Outgoing> {
+    const AT_ONCE_MAX: usize = 256;
+    let mut body = Outgoing::with_capacity(answer_max.min(AT_ONCE_MAX));
+    write(value, body.end()).ok()?;
+    (body.body_len() <= answer_max).then_some(body)
+}
+
+/// What an answer says.
+#[inline]
+pub fn outcome<T, E>(
+    answer: Result<Answer, CallError<Answer>>,
+    read_value: impl FnOnce(&mut &[u8]) -> Option<T>,
+    read_error: impl FnOnce(&mut &[u8]) -> Option<E>,
+) -> Result<T, CallError<E>> {
+    match answer {
+        Ok(body) => wire::whole(&body, read_value).ok_or(CallError::BadAnswer),
+        Err(error) => Err(error.instead_of_refusal(|body| {
+            wire::whole(&body, read_error).map_or(CallError::BadAnswer, CallError::Refused)
+        })),
+    }
+}
