@@ -28,7 +28,7 @@ const SWEEP: u32 = 2;
 const HANDLE: usize = 22;
 
 /// Ends the object, waits until it is gone, then, for its owner, turns the slot back into frames.
-fn destroy_step(job: &'static Job, here: &'static Core) -> Step {
+pub(super) fn destroy_step(job: &'static Job, here: &'static Core) -> Step {
     let space = job.space();
     if job.stage.get() == BEGIN {
         let (_, capability) = attempt!(capabilities::find(space, job.argument(0)));
@@ -57,7 +57,8 @@ fn destroy_step(job: &'static Job, here: &'static Core) -> Step {
             };
         }
         let (slot, capability) = attempt!(capabilities::find(space, job.argument(0)));
-        if !capability.is_owner() {
+        // Another call may have turned it back, and something else may have been built there since.
+        if !capability.is_owner() || capability.object != job.cursor[0].get() {
             return Step::Done(Ok(0));
         }
         let swept = slot.revoke();

@@ -113,7 +113,7 @@ const UNDO: u32 = 4;
 
 /// Checks at the thread's core, claims the area's frame at the caller's home, maps it at the space's home,
 /// and sets it all at the thread's core. A step that fails undoes the ones before.
-fn setup_step(job: &'static Job, here: &'static Core) -> Step {
+pub(super) fn setup_step(job: &'static Job, here: &'static Core) -> Step {
     let thread = match target(job, Rights::CONTROL.with(Rights::WRITE)) {
         Ok(thread) => thread,
         Err(error) if job.stage.get() == CHECK => return Step::Done(Err(error)),
@@ -133,7 +133,6 @@ fn setup_step(job: &'static Job, here: &'static Core) -> Step {
         let (slot, first) = attempt!(claim(job.space(), u64::from(setup.area), |length| length == 1));
         slot.convert(Kind::Tables, reference_to(thread).0, tables_word(first, 1));
         job.cursor[0].set(first);
-        job.cursor[1].set(job.space().index_of(slot) as u64);
         job.stage.set(MAP);
     }
     if job.stage.get() == MAP {
@@ -221,7 +220,11 @@ fn undo_setup(job: &Job, here: &Core) -> Step {
     }
     if frame != 0 {
         crate::frames::release(frame, 1);
-        if let Some(slot) = own.slot(job.cursor[1].get() as usize) {
+        // Unless it was revoked meanwhile, and the slot is perhaps another's.
+        let area = capabilities::find(own, u64::from(job.input::<ThreadSetup>().area));
+        if let Ok((slot, found)) = area
+            && (found.kind, found.length) == (Kind::Tables, tables_word(frame, 1))
+        {
             slot.convert(Kind::Frames, frame, 1);
         }
     }

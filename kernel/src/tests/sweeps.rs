@@ -4,7 +4,9 @@
 use super::revoke_step;
 use crate::arch::machine::paging::Access;
 use crate::calls::frames::{fallback_step, unmap_step};
+use crate::calls::machine::destroy_step;
 use crate::calls::spaces::map_step;
+use crate::calls::threads::setup_step;
 use crate::capabilities::{self, Capability, find, insert_child};
 use crate::cores::core_state;
 use crate::ends;
@@ -17,6 +19,7 @@ use crate::thread::State;
 use fos_abi::Error;
 use fos_abi::capability::{Handle, Kind, Rights};
 use fos_abi::space::SPACE_FRAMES;
+use fos_abi::thread::ThreadSetup;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
@@ -219,6 +222,54 @@ fn registers_of_interrupt_controllers_are_not_mapped() {
         results,
         [refused, refused, refused, refused, refused, Step::Again, Step::Done(Err(Error::AlreadyMapped))]
     );
+}
+
+#[test]
+fn a_second_destroy_leaves_what_was_built_in_the_same_frames() {
+    let alone = Alone::begin();
+    let root = space();
+    let frames = machine::give(root, Kind::Frames, machine::frames(1), 1);
+    made_by(root, frames);
+    let owner = (0..root.slot_count())
+        .filter_map(|index| root.slot(index))
+        .find(|slot| slot.read().is_some_and(|found| found.kind == Kind::Space));
+    let owner = owner.unwrap();
+    let handle = u64::from(Handle::new(root.index_of(owner), owner.epoch()).0);
+    let [first, second] = [0, 1].map(|_| start(root, destroy_step, [handle, 0]));
+    while first.active.get() {
+        jobs::run_one(machine::here());
+    }
+    assert_eq!(owner.read().unwrap().kind, Kind::Frames);
+    let newer = machine::space(0);
+    owner.convert(Kind::Space, newer.reference().0, SPACE_FRAMES as u64 + 1);
+    alone.run();
+    assert!(!second.active.get());
+    assert_eq!(owner.read().unwrap().kind, Kind::Space, "its owner has it as before");
+}
+
+#[test]
+fn a_setup_that_fails_does_not_touch_the_next_tenant_of_its_slot() {
+    let alone = Alone::begin();
+    let (space, peer) = (machine::space(3), machine::peer());
+    let here = machine::here();
+    let thread = machine::thread(space);
+    thread.home.store(peer.0.number, Ordering::SeqCst);
+    let target = machine::give(space, Kind::Thread, thread.reference.get().0, 0);
+    let area = machine::give(space, Kind::Frames, machine::frames(1), 1);
+    let job = prepare(space, setup_step, &[target]);
+    let area_handle = Handle(area as u32).0;
+    job.answer(ThreadSetup { area: area_handle, area_address: PAGE << 12, ..ThreadSetup::default() });
+    assert_eq!(setup_step(job, peer.0), Step::Go(here.number));
+    assert_eq!(setup_step(job, here), Step::Go(peer.0.number), "claimed and mapped");
+    // Revoked meanwhile, and the slot used again.
+    space.free_slot(Handle(area as u32).index());
+    let next = machine::give(space, Kind::Ports, 7, 1);
+    assert_eq!(Handle(next as u32).index(), Handle(area as u32).index());
+    thread.state.set(State::Ready);
+    assert_eq!(setup_step(job, peer.0), Step::Go(here.number), "it has to be undone");
+    assert_eq!(setup_step(job, here), Step::Done(Err(Error::WrongState)));
+    assert_eq!(find(space, next).unwrap().1.kind, Kind::Ports);
+    drop(alone);
 }
 
 #[test]
