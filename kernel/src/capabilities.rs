@@ -81,6 +81,7 @@ impl Capability {
         Reference(self.object)
     }
     /// First of a range.
+    #[inline(always)]
     pub fn first(&self) -> u64 {
         self.object & 0xffff_ffff
     }
@@ -241,6 +242,12 @@ impl Slot {
         }
     }
 
+    /// Whether it remembers a mapping. Home core only.
+    #[inline(always)]
+    pub fn is_mapped(&self) -> bool {
+        self.mapped.load(Ordering::Relaxed) != 0
+    }
+
     /// Where the capability was mapped: the space, and the pages between which. Home core only.
     pub fn mapping(&self) -> Option<(Reference, u64, u64)> {
         let space = self.mapped.load(Ordering::Acquire);
@@ -270,6 +277,7 @@ impl Slot {
     }
 
     /// Records that pages are about to be mapped. A capability is mapped in one space at a time.
+    #[inline(always)]
     pub fn note_mapping(&self, space: Reference, page: u64, count: u64) -> Result<(), Error> {
         let before = self.low.load(Ordering::Relaxed);
         if before & UNMAPPING != 0 {
@@ -544,7 +552,7 @@ pub fn check_movable(slot: &Slot, capability: &Capability) -> Result<(), Error> 
     if slot.children() != 0 {
         return Err(Error::HasChildren);
     }
-    if slot.mapping().is_some() || capability.kind == Kind::Frames && slot.fallback().is_some() {
+    if slot.is_mapped() || capability.kind == Kind::Frames && slot.fallback().is_some() {
         return Err(Error::StillMapped);
     }
     Ok(())

@@ -53,6 +53,7 @@ pub unsafe fn object_at<T: Object>(frame: u64) -> &'static T {
 }
 
 /// The reference to an object now.
+#[inline(always)]
 pub fn reference_to<T: Object>(object: &T) -> Reference {
     let frame = pointer_frame((object as *const T).cast());
     let generation = frames::entry(frame).map_or(0, |entry| entry.generation());

@@ -346,8 +346,9 @@ impl Space {
     }
 
     /// Maps up to a chunk of small pages; says how many. An error counts only if none was.
+    #[inline(always)]
     pub fn map_small(&self, pages: Pages, frame: u64, access: Access) -> (u64, Result<(), Error>) {
-        let mut done = 0;
+        let (mut done, blank) = (0, Entry::page(0, access, false));
         while done < pages.count {
             let page = pages.first + done;
             let table = match self.table_for(page, 0, true) {
@@ -357,7 +358,7 @@ impl Space {
             let start = index_at(page << 12, 0);
             let run = (pages.count - done).min((paging::ENTRIES - start) as u64);
             for step in 0..run {
-                if let Err(error) = map_entry(table, start + step as usize, frame + done + step, access) {
+                if let Err(error) = map_entry(table, start + step as usize, frame + done + step, blank) {
                     return (done + step, Err(error));
                 }
             }
@@ -524,15 +525,16 @@ impl Space {
     }
 }
 
+/// Maps a frame; `blank` is the entry but for the frame's number.
 #[inline(always)]
-fn map_entry(table: &Table, index: usize, frame: u64, access: Access) -> Result<(), Error> {
+fn map_entry(table: &Table, index: usize, frame: u64, blank: Entry) -> Result<(), Error> {
     if table.get(index).is_present() {
         return Err(Error::AlreadyMapped);
     }
-    if !access.uncounted {
+    if blank.is_counted() {
         frames::map(frame)?;
     }
-    table.set(index, Entry::page(frame, access, false));
+    table.set(index, blank.at(frame));
     Ok(())
 }
 

@@ -102,12 +102,17 @@ pub extern "C" fn unusual(number: u32, arguments: &[u64; 6]) -> Answer {
 
 /// The space that a handle means: the caller's own, or one it has a capability with `rights` for.
 #[inline(always)]
-fn target_space(job: &Job, handle: u64, rights: Rights) -> Result<&'static Space, Error> {
+fn space_of(own: &'static Space, handle: u64, rights: Rights) -> Result<&'static Space, Error> {
     if handle == u64::from(Handle::SELF.0) {
-        return Ok(job.space());
+        return Ok(own);
     }
-    let (_, capability) = crate::capabilities::find_kind(job.space(), handle, Kind::Space, rights)?;
+    let (_, capability) = crate::capabilities::find_kind(own, handle, Kind::Space, rights)?;
     capability.object::<Space>()
+}
+
+/// The same for a job's caller.
+fn target_space(job: &Job, handle: u64, rights: Rights) -> Result<&'static Space, Error> {
+    space_of(job.space(), handle, rights)
 }
 
 /// Ends a step with an error if there is one.

@@ -5,12 +5,13 @@ use super::frames::{NOTES, claim};
 use crate::arch::machine::controller;
 use crate::arch::machine::entry::Answer;
 use crate::arch::machine::paging::Access;
-use crate::calls::{attempt, target_space};
-use crate::capabilities::{self, Capability};
+use crate::calls::{attempt, space_of, target_space};
+use crate::capabilities::{self, Capability, Slot};
 use crate::cores::{self, Core};
 use crate::jobs::{self, Job, Step};
 use crate::objects::{self, reference_to};
 use crate::space::{Pages, Space};
+use crate::thread::Thread;
 use fos_abi::Error;
 use fos_abi::capability::{Handle, Kind, Rights};
 use fos_abi::limits::{CHUNK_STEPS, DIRTY_MAX, HUGE_PAGES, TABLE_FRAMES_MAX};
@@ -89,11 +90,26 @@ pub fn tables_word(first: u64, count: u64) -> u64 {
 
 /// `space_map`
 pub extern "C" fn space_map(space: u64, frames: u64, range: u64, address: u64, flags: u64, _: u64) -> Answer {
-    jobs::call(map_step, [space, frames, range, address, flags, 0], (0, 0), |_| Ok(()))
+    let asked = Asked { own: Thread::current().space, space, frames, range, address, flags };
+    match map_at_once(&asked, cores::this()) {
+        Some(result) => result.into(),
+        None => jobs::call(map_step, [space, frames, range, address, flags, 0], (0, 0), |_| Ok(())),
+    }
+}
+
+/// The arguments of `space_map`, and the caller's space.
+struct Asked {
+    own: &'static Space,
+    space: u64,
+    frames: u64,
+    range: u64,
+    address: u64,
+    flags: u64,
 }
 
 /// A mapping that was asked for, checked against the capability.
 struct Mapping {
+    slot: &'static Slot,
     space: &'static Space,
     frame: u64,
     pages: Pages,
@@ -101,45 +117,89 @@ struct Mapping {
     huge: bool,
 }
 
-/// Checks it; the slot remembers where it will be mapped. Reads the caller's table, writes it only at home.
+impl Asked {
+    /// Checks it. Only reads the caller's table.
+    #[inline(always)]
+    fn check(&self) -> Result<Mapping, Error> {
+        let (first, count) = (self.range & 0xffff_ffff, self.range >> 32);
+        let flags = MapFlags(u32::try_from(self.flags).map_err(|_| Error::BadArgument)?);
+        let pages = Pages::new(self.address, count)?;
+        if !MapFlags::ALL.contains(flags) {
+            return Err(Error::BadArgument);
+        }
+        let space = space_of(self.own, self.space, Rights::CONTROL)?;
+        let (slot, capability) = capabilities::find(self.own, self.frames)?;
+        if !matches!(capability.kind, Kind::Frames | Kind::Device) {
+            return Err(Error::WrongKind);
+        }
+        let access = access_for(&capability, flags)?;
+        if first + count > capability.length {
+            return Err(Error::BadArgument);
+        }
+        let frame = capability.first() + first;
+        if capability.kind == Kind::Device && controller::may_be_registers(frame, count) {
+            return Err(Error::InUse);
+        }
+        let huge = flags.contains(MapFlags::HUGE);
+        let unaligned = (frame | pages.first | count) % HUGE_PAGES as u64 != 0;
+        if huge && unaligned {
+            return Err(Error::BadArgument);
+        }
+        Ok(Mapping { slot, space, frame, pages, access, huge })
+    }
+}
+
+/// Maps a chunk of small pages when the caller's table and the space are at home here: what most calls ask for
+/// takes no job. A pipelined call takes one, since its result goes elsewhere.
+#[inline(always)]
+fn map_at_once(asked: &Asked, here: &Core) -> Option<Result<u64, Error>> {
+    let small = asked.range >> 32 <= CHUNK_STEPS as u64 && asked.flags & u64::from(MapFlags::HUGE.0) == 0;
+    if !small || here.pipelined.get() != 0 || asked.own.home() != here.number {
+        return None;
+    }
+    match asked.check() {
+        Ok(mapping) if mapping.space.home() != here.number => None,
+        Ok(mapping) => Some(mapping.carry_out()),
+        Err(error) => Some(Err(error)),
+    }
+}
+
+impl Mapping {
+    /// Maps it as far as it goes, and has the slot remember it, unless nothing could be mapped.
+    #[inline(always)]
+    fn carry_out(&self) -> Result<u64, Error> {
+        let fresh = !self.slot.is_mapped();
+        self.slot.note_mapping(reference_to(self.space), self.pages.first, self.pages.count)?;
+        match self.space.map_small(self.pages, self.frame, self.access) {
+            (0, Err(error)) => {
+                if fresh {
+                    self.slot.forget_mapping(self.slot.notes());
+                }
+                Err(error)
+            }
+            (done, _) => Ok(done),
+        }
+    }
+}
+
+/// Checks a job's mapping; the slot remembers where it will be mapped. Writes the caller's table only at home.
 fn check_mapping(job: &Job, note: bool) -> Result<Mapping, Error> {
-    let (range, address) = (job.argument(2), job.argument(3));
-    let (first, count) = (range & 0xffff_ffff, range >> 32);
-    let flags = MapFlags(u32::try_from(job.argument(4)).map_err(|_| Error::BadArgument)?);
-    let pages = Pages::new(address, count)?;
-    if !MapFlags::ALL.contains(flags) {
-        return Err(Error::BadArgument);
-    }
-    let space = target_space(job, job.argument(0), Rights::CONTROL)?;
-    let (slot, capability) = capabilities::find(job.space(), job.argument(1))?;
-    if !matches!(capability.kind, Kind::Frames | Kind::Device) {
-        return Err(Error::WrongKind);
-    }
-    let access = access_for(&capability, flags)?;
-    if first + count > capability.length {
-        return Err(Error::BadArgument);
-    }
-    let frame = capability.first() + first;
-    if capability.kind == Kind::Device && controller::may_be_registers(frame, count) {
-        return Err(Error::InUse);
-    }
-    let huge = flags.contains(MapFlags::HUGE);
-    let unaligned = (frame | pages.first | count) % HUGE_PAGES as u64 != 0;
-    if huge && unaligned {
-        return Err(Error::BadArgument);
-    }
+    let [space, frames, range, address, flags] = [0, 1, 2, 3, 4].map(|index| job.argument(index));
+    let mapping = Asked { own: job.space(), space, frames, range, address, flags }.check()?;
+    let (slot, reference, pages) = (mapping.slot, reference_to(mapping.space), mapping.pages);
     if note {
-        job.cursor[1].set(u64::from(slot.mapping().is_none()));
+        job.cursor[1].set(u64::from(!slot.is_mapped()));
         job.cursor[2].set(job.space().index_of(slot) as u64);
-        slot.note_mapping(reference_to(space), pages.first, count)?;
+        slot.note_mapping(reference, pages.first, pages.count)?;
         job.arguments[NOTES].set(slot.notes());
-    } else if !slot.remembers(reference_to(space), pages.first, count) {
+    } else if !slot.remembers(reference, pages.first, pages.count) {
         // `frames_unmap` came in between: what were mapped now, nobody would remember.
         return Err(Error::InUse);
     }
-    Ok(Mapping { space, frame, pages, access, huge })
+    Ok(mapping)
 }
 
+#[inline(always)]
 fn access_for(capability: &Capability, flags: MapFlags) -> Result<Access, Error> {
     let device = capability.kind == Kind::Device;
     let access = Access {

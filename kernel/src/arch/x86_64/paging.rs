@@ -68,6 +68,7 @@ impl Entry {
     pub const EMPTY: Entry = Entry(0);
 
     /// A user page.
+    #[inline(always)]
     pub fn page(frame: u64, access: Access, huge: bool) -> Entry {
         let when = |on: bool, bits: u64| if on { bits } else { 0 };
         Entry(
@@ -83,19 +84,27 @@ impl Entry {
                 | when(huge, HUGE),
         )
     }
+    /// The same page at another frame; this one's is 0.
+    #[inline(always)]
+    pub fn at(self, frame: u64) -> Entry {
+        Entry(self.0 | frame << 12)
+    }
     /// A lower table.
     pub fn table(frame: u64) -> Entry {
         Entry(frame << 12 | PRESENT | WRITABLE | USER)
     }
     /// Whether something is there.
+    #[inline(always)]
     pub fn is_present(self) -> bool {
         self.0 & PRESENT != 0
     }
     /// Whether it is a huge page (at level 1).
+    #[inline(always)]
     pub fn is_huge(self) -> bool {
         self.0 & HUGE != 0
     }
     /// Whether the frame table counts this mapping.
+    #[inline(always)]
     pub fn is_counted(self) -> bool {
         self.0 & UNCOUNTED == 0
     }
@@ -104,6 +113,7 @@ impl Entry {
         self.0 & DIRTY != 0
     }
     /// The frame it points to.
+    #[inline(always)]
     pub fn frame(self) -> u64 {
         (self.0 & ADDRESS) >> 12
     }
