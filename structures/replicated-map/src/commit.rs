@@ -1,0 +1,205 @@
+//! The order of updates. Positions are filled one after another; each goes to one proposal, for which every member of
+//! the epoch has voted. Any member may propose.
+//!
+//! 1. A coordinator promises its own proposal and sends `Prepare`.
+//! 2. A member votes if it stands at that position and has promised nothing there, or something with a later turn.
+//! 3. With every vote the coordinator sends `Commit` and applies; the others apply and say `Applied`; with the last
+//!    `Applied` the client is answered, so an acknowledged update is visible everywhere.
+//!
+//! Two proposals for one position: both coordinators promised their own first, so neither has the other's vote. The
+//! one whose turn is earlier never gives way, so the later one can't be committed any more; whoever sees both may
+//! therefore change its vote from the later to the earlier, at once and without asking. The loser proposes again at
+//! the next position. Turns rotate: whoever won a position comes last at the next, so a coordinator loses at most as
+//! often as there are others. Nobody waits for anybody but the earliest, so nothing goes round in circles.
+//!
+//! A proposal at a later position proves that the position before is committed, and what a member promised there is
+//! what was: it applies that without waiting for `Commit`.
+
+use crate::clients::Unanswered;
+use crate::fault::Fault;
+use crate::interface::Output;
+use crate::log::Record;
+use crate::replica::{Outputs, Replica, Standing};
+use crate::{Body, Key, Member, Proposal, Update, Value, Version};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// What a coordinator must be able to say again: that a proposal is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Committed {
+    pub base: Version,
+    pub end: Version,
+    pub digest: u64,
+}
+
+impl<K: Key, V: Value> Replica<K, V> {
+    /// Whether it may take part in filling positions: no longer once it has promised to follow a ballot.
+    pub(crate) fn is_active(&self) -> bool {
+        let frozen = self.election.promised.is_some() && !self.faults.has(Fault::VotesAfterReport);
+        matches!(self.standing, Standing::Member) && !frozen
+    }
+
+    /// Whether the promise is this member's own proposal.
+    fn coordinates(&self) -> bool {
+        self.promise.as_ref().is_some_and(|promise| promise.coordinator == self.me)
+    }
+
+    /// Proposes what clients wait for, if nothing is promised at the next position.
+    pub(crate) fn propose(&mut self, outputs: &mut Outputs<K, V>) {
+        let has_room = self.unanswered.len() < self.limits.unanswered_max;
+        if !self.is_active() || self.promise.is_some() || self.queue.is_empty() || !has_room {
+            return;
+        }
+        let count = self.queue.len().min(self.limits.batch_max);
+        let updates: Vec<Update<K, V>> = self.queue.drain(..count).collect();
+        let proposal = Proposal { coordinator: self.me, base: self.store.version, updates };
+        self.broadcast(&Body::Prepare(proposal.clone()), outputs);
+        self.promise = Some(proposal);
+        self.votes = BTreeMap::new();
+        self.commit_if_decided(outputs);
+    }
+
+    pub(crate) fn prepare(&mut self, from: Member, proposal: Proposal<K, V>, outputs: &mut Outputs<K, V>) {
+        if !self.is_active() || proposal.coordinator != from || proposal.updates.is_empty() {
+            return;
+        }
+        self.apply_proven(proposal.base, outputs);
+        self.note_applied(from, proposal.base, outputs);
+        if proposal.base != self.store.version || !self.precedes_promise(from) {
+            return;
+        }
+        if self.coordinates() {
+            self.give_way();
+        }
+        self.promise = Some(proposal);
+        self.send_vote(from, outputs);
+    }
+
+    fn send_vote(&self, to: Member, outputs: &mut Outputs<K, V>) {
+        let vote = Body::Vote { base: self.store.version, digest: self.store.digest() };
+        self.send(to, vote, outputs);
+    }
+
+    /// Whether a proposal by `from` comes before, or is, what is promised.
+    fn precedes_promise(&self, from: Member) -> bool {
+        let Some(promise) = &self.promise else { return true };
+        let turn = |member| self.membership.turn(member, self.last);
+        turn(from) <= turn(promise.coordinator) || self.faults.has(Fault::PromisesLatest)
+    }
+
+    /// Puts the updates of the own proposal back: they go first at a later position.
+    pub(crate) fn give_way(&mut self) {
+        if !self.coordinates() {
+            return;
+        }
+        let Some(promise) = self.promise.take() else { return };
+        if !self.faults.has(Fault::DropsLosers) {
+            promise.updates.into_iter().rev().for_each(|update| self.queue.push_front(update));
+        }
+    }
+
+    /// Applies what is promised if that is what leads to `base`, which somebody has reached.
+    pub(crate) fn apply_proven(&mut self, base: Version, outputs: &mut Outputs<K, V>) {
+        let proven = self.promise.as_ref().is_some_and(|promise| promise.end() == base);
+        if proven && !self.coordinates() {
+            self.apply_promise(outputs);
+        }
+    }
+
+    pub(crate) fn vote(&mut self, from: Member, base: Version, digest: u64, outputs: &mut Outputs<K, V>) {
+        self.note_applied(from, base, outputs);
+        if self.is_active() && self.coordinates() && base == self.store.version {
+            self.votes.insert(from, digest);
+            self.commit_if_decided(outputs);
+        }
+    }
+
+    fn commit_if_decided(&mut self, outputs: &mut Outputs<K, V>) {
+        let others = self.membership.members.len() - 1;
+        let early = self.faults.has(Fault::CommitsEarly) && !self.votes.is_empty();
+        if self.votes.len() < others && !early {
+            return;
+        }
+        let (base, digest) = (self.store.version, self.store.digest());
+        self.name_odd_ones(outputs);
+        self.stable = self.stable.max(base);
+        self.broadcast(&Body::Commit { base, digest }, outputs);
+        self.apply_promise(outputs);
+        self.votes.clear();
+        self.committed = Some(Committed { base, end: self.store.version, digest });
+        self.propose(outputs);
+    }
+
+    /// Complains about voters whose map differs from this one.
+    fn name_odd_ones(&self, outputs: &mut Outputs<K, V>) {
+        let mine = self.store.digest();
+        let version = self.store.version;
+        let odd = self.votes.iter().filter(|(_, digest)| **digest != mine);
+        outputs.extend(odd.map(|(member, _)| Output::Diverged { from: *member, version }));
+    }
+
+    pub(crate) fn commit(&mut self, from: Member, base: Version, digest: u64, outputs: &mut Outputs<K, V>) {
+        if !self.is_active() {
+            return;
+        }
+        let is_promised = |promise: &Proposal<K, V>| promise.coordinator == from && promise.base == base;
+        if self.promise.as_ref().is_some_and(is_promised) {
+            self.compare(from, base, digest, outputs);
+            self.stable = self.stable.max(base);
+            self.apply_promise(outputs);
+        }
+        if self.store.version > base {
+            self.send(from, Body::Applied { version: self.store.version }, outputs);
+        }
+        self.propose(outputs);
+    }
+
+    fn apply_promise(&mut self, outputs: &mut Outputs<K, V>) {
+        let Some(promise) = self.promise.take() else { return };
+        for update in promise.updates {
+            self.apply(promise.coordinator, update, outputs);
+        }
+        self.after_applying(outputs);
+    }
+
+    /// Applies the update of the next version.
+    pub(crate) fn apply(&mut self, coordinator: Member, update: Update<K, V>, outputs: &mut Outputs<K, V>) {
+        let version = self.store.version.after(1);
+        let mut touched = |(key, present)| outputs.push(Output::Changed { version, key, present });
+        let (first, outcome) = self.store.apply(&update, &self.limits, self.faults, &mut touched);
+        if coordinator == self.me {
+            let (client, request) = (update.client, update.request);
+            self.unanswered.push_back(Unanswered { version, client, request, first, outcome });
+        }
+        self.last = Some(coordinator);
+        self.log.push(Record { coordinator, update, first, outcome });
+    }
+
+    /// What may follow from a new version: answers, reads that waited for it, a shorter log.
+    pub(crate) fn after_applying(&mut self, outputs: &mut Outputs<K, V>) {
+        self.cut_log();
+        self.answer_updates(outputs);
+        self.answer_reads(outputs);
+    }
+
+    /// Sends again what `member` has not answered: the proposal, or that the last one is committed.
+    pub(crate) fn repeat_updates_to(&self, member: Member, outputs: &mut Outputs<K, V>) {
+        if !self.is_active() {
+            return;
+        }
+        if let Some(own) = self.promise.as_ref().filter(|own| own.coordinator == self.me)
+            && !self.votes.contains_key(&member)
+        {
+            self.send(member, Body::Prepare(own.clone()), outputs);
+        }
+        if !self.unanswered.is_empty() && !self.applied_by.contains_key(&member) {
+            self.send(member, Body::Query, outputs);
+        }
+        if let Some(committed) = &self.committed
+            && self.applied_by.get(&member).is_some_and(|known| *known < committed.end)
+        {
+            let (base, digest) = (committed.base, committed.digest);
+            self.send(member, Body::Commit { base, digest }, outputs);
+        }
+    }
+}
