@@ -187,8 +187,9 @@ fn unwatch(here: &Core, slot: &Slot, capability: &Capability) -> Step {
         return Step::Done(Ok(0));
     }
     let Some((home, watchers)) = watched(capability.object) else { return Step::Done(Ok(0)) };
-    if home != here.number && cores::get(home).is_some_and(Core::is_alive) {
-        return Step::Go(home);
+    if home != here.number {
+        // What was at home on a dead core is its undertaker's soon, and its watchers are being told.
+        return if cores::get(home).is_some_and(Core::is_alive) { Step::Go(home) } else { Step::Park };
     }
     watch::remove(watchers, slot);
     if !slot.was_told()

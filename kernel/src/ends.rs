@@ -33,6 +33,14 @@ const WATCHER: usize = 0;
 /// Cursor of an epoch or flush generation.
 const EPOCH: usize = 3;
 
+/// The last stage of a space's end in which its home core's list has it.
+const LISTED: u32 = 6;
+
+/// Whether a space is still to be found in its home core's list.
+pub fn is_listed(space: &Space) -> bool {
+    !space.teardown.active.get() || space.teardown.stage.get() <= LISTED
+}
+
 /// Begins the end of a thread. Only the first asker's reason counts.
 pub fn end_thread(here: &'static Core, thread: &'static Thread, reason: u64) {
     if thread.ending.swap(1, Ordering::SeqCst) == 0 {
@@ -293,9 +301,9 @@ fn space_step(job: &'static Job, here: &'static Core) -> Step {
             next(job, 1);
             Step::Again
         }
-        6 => {
+        LISTED => {
             here.forget_space(space);
-            next(job, 7);
+            next(job, LISTED + 1);
             Step::Again
         }
         7 => {

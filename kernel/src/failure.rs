@@ -294,7 +294,9 @@ fn bury_object(here: &'static Core, dead: &Core, kind: u8, frame: u64) {
             let space = unsafe { object_at::<Space>(frame) };
             if space.home() == dead.number {
                 space.set_home(here.number);
-                here.add_space(space);
+                if ends::is_listed(space) {
+                    here.add_space(space);
+                }
                 ends::end_space(here, space, reason);
             }
             restart(here, dead, &space.teardown);

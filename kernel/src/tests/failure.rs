@@ -8,6 +8,7 @@ use crate::ends;
 use crate::jobs::{self, Step};
 use crate::mailbox::{Mailbox, taking};
 use crate::quiescence;
+use crate::space::Space;
 use crate::tests::machine::{self, Seat};
 use crate::tests::watch::{told, watcher};
 use crate::thread::{State, Thread};
@@ -79,6 +80,31 @@ fn the_next_core_takes_over_when_the_undertaker_fails() {
     assert_eq!(told(mailbox), (0..100).collect::<Vec<_>>(), "each watcher is told, and once");
     while bury_on(last.0, undertaker.0) {}
     assert!(has_ended_at(old, last.0) && has_ended_at(own, last.0));
+}
+
+/// The end of a space had taken it out of its core's list when the core failed: it does not come into another's, where
+/// nobody would take it out before its frames are free.
+#[test]
+fn a_space_that_has_left_the_list_stays_out_of_it() {
+    let _whole = machine::whole();
+    let (dead, undertaker) = (running(), running());
+    let (leaving, staying) = (machine::space(0), machine::space(0));
+    for (space, stage) in [(leaving, 7), (staying, 6)] {
+        space.set_home(dead.0.number);
+        space.ending.store(1, Ordering::SeqCst);
+        space.teardown.active.set(true);
+        space.teardown.stage.set(stage);
+        space.teardown.at.store(undertaker.0.number, Ordering::SeqCst);
+    }
+    fails(dead.0);
+    bury(undertaker.0, dead.0);
+    // SAFETY: spaces of these tests stay for ever.
+    let next = |space: &&'static Space| unsafe { space.next_at_home.get().as_ref() };
+    // SAFETY: as above.
+    let first = unsafe { undertaker.0.spaces.get().as_ref() };
+    let lists = |wanted: &Space| std::iter::successors(first, next).any(|space| std::ptr::eq(space, wanted));
+    assert!(lists(staying) && !lists(leaving));
+    [leaving, staying].iter().for_each(|space| space.teardown.active.set(false));
 }
 
 /// Between a core's failure and its burial somebody ends what is at home there.
