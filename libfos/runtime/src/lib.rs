@@ -21,6 +21,7 @@ mod peers;
 pub mod port;
 mod runtime;
 mod serve;
+pub mod stream;
 mod tasks;
 mod timers;
 mod watches;

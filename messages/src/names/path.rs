@@ -90,6 +90,12 @@ impl Path {
         if component.contains('/') { Err(PathError::BadComponent) } else { Path::new(&text) }
     }
 
+    /// Everything below this path sorts between these two, which are no names themselves: `/` comes right before `0`.
+    pub fn subtree(&self) -> (Path, Path) {
+        let prefix = if self.0.len() > 1 { self.0.as_str() } else { "" };
+        (Path([prefix, "/"].concat()), Path([prefix, "0"].concat()))
+    }
+
     /// The component below `directory` on the way to this path; none if it is not below.
     pub fn step_below<'a>(&'a self, directory: &Path) -> Option<&'a str> {
         let prefix = if directory.0.len() > 1 { directory.0.as_str() } else { "" };
@@ -173,6 +179,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_subtree_is_a_range(above in "(/[a.0-]{1,3}){0,3}", other in "(/[a.0-]{1,3}){1,4}") {
+            let text = if above.is_empty() { "/" } else { above.as_str() };
+            if let (Ok(above), Ok(other)) = (Path::new(text), Path::new(&other)) {
+                let (first, end) = above.subtree();
+                prop_assert_eq!(other.step_below(&above).is_some(), first < other && other < end);
+            }
+        }
+
         #[test]
         fn a_path_from_the_wire_is_as_good_as_one_from_text(text in "/?[a-c./A]{0,12}") {
             let bytes = postcard::to_allocvec(&text).unwrap();
