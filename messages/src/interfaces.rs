@@ -1,12 +1,18 @@
 //! The list of all interfaces of the system. A number belongs to one interface for good.
 
 use crate::echo::EchoInterface;
+use crate::names::{NamePeersInterface, NamesInterface};
 use crate::programs::ProgramsInterface;
 use crate::rpc::Description;
 
 /// Every interface, by number. A data structure that serves an interface of its own beside its server's has its number
 /// here as well.
-pub const ALL: &[Description] = &[Description::of::<ProgramsInterface>(), Description::of::<EchoInterface>()];
+pub const ALL: &[Description] = &[
+    Description::of::<ProgramsInterface>(),
+    Description::of::<EchoInterface>(),
+    Description::of::<NamesInterface>(),
+    Description::of::<NamePeersInterface>(),
+];
 
 const _: () = {
     let mut place = 1;

@@ -8,3 +8,9 @@ extern crate alloc;
 extern crate std;
 
 pub mod choice;
+pub mod keeper;
+pub mod member;
+pub mod record;
+pub mod replication;
+pub mod server;
+pub mod service;

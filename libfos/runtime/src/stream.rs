@@ -10,7 +10,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use fos_abi::Identity;
 use fos_abi::mailbox::MESSAGE_MAX;
-use fos_messages::rpc::{Address, Caller, ENVELOPE_SIZE, SendError};
+use fos_messages::rpc::{Address, Caller, ENVELOPE_SIZE, Operation, SendError, wire};
 
 /// Bytes of the longest message.
 pub const STREAM_MESSAGE_MAX: usize = 256 * 1024;
@@ -22,7 +22,9 @@ const RETRY_AFTER: Duration = Duration::from_micros(200);
 /// A fragment begins with how many follow it, and whether it is the first.
 const HEAD: usize = 2;
 const FIRST: u16 = 1 << 15;
-const FRAGMENT_MAX: usize = MESSAGE_MAX - ENVELOPE_SIZE - HEAD;
+/// Bytes that say how long a fragment is.
+const LENGTH: usize = 2;
+const FRAGMENT_MAX: usize = MESSAGE_MAX - ENVELOPE_SIZE - LENGTH - HEAD;
 const _: () = assert!(STREAM_MESSAGE_MAX.div_ceil(FRAGMENT_MAX) < FIRST as usize);
 
 fn fragments(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
@@ -40,22 +42,15 @@ type Queue = (Address, VecDeque<Vec<u8>>);
 /// What waits for room at its destinations, in order for each.
 pub struct Outbox {
     runtime: Runtime,
-    interface: u16,
-    operation: u16,
+    operation: &'static Operation,
     waiting: RefCell<BTreeMap<u64, Queue>>,
     is_retrying: Cell<bool>,
 }
 
 impl Outbox {
     /// An outbox whose fragments are posts of this operation.
-    pub fn new(runtime: Runtime, interface: u16, operation: u16) -> Rc<Outbox> {
-        Rc::new(Outbox {
-            runtime,
-            interface,
-            operation,
-            waiting: RefCell::default(),
-            is_retrying: Cell::new(false),
-        })
+    pub fn new(runtime: Runtime, operation: &'static Operation) -> Rc<Outbox> {
+        Rc::new(Outbox { runtime, operation, waiting: RefCell::default(), is_retrying: Cell::new(false) })
     }
 
     /// Sends a message now or as soon as there is room. What is still here when the destination ends is dropped.
@@ -79,9 +74,7 @@ impl Outbox {
         let caller = self.runtime.within(RETRY_AFTER);
         self.waiting.borrow_mut().retain(|_, (to, queue)| {
             while let Some(fragment) = queue.front() {
-                match caller
-                    .post(to, self.interface, self.operation, &|bytes| bytes.extend_from_slice(fragment))
-                {
+                match caller.post(to, self.operation, &|bytes| wire::write(fragment, bytes)) {
                     Ok(()) => drop(queue.pop_front()),
                     Err(SendError::Full) => return true,
                     Err(_) => return false,

@@ -1,7 +1,15 @@
 //! Names: what `fleets/naming` is asked and answers.
 
 mod entry;
+mod error;
+mod interface;
 mod path;
 
 pub use entry::{DirectoryKey, Entry, LoadFigure, METADATA_BYTES_MAX, METADATA_PAIRS_MAX, Owner, Policy};
+pub use error::NameError;
+pub use interface::{
+    Found, LISTED_MAX, MEMBERS_LISTED_MAX, NamePeers, NamePeersClient, NamePeersDispatcher,
+    NamePeersInterface, Names, NamesClient, NamesDispatcher, NamesInterface, PEERS_TOLD_MAX, Peer, Query,
+    RequestNumber,
+};
 pub use path::{COMPONENT_BYTES_MAX, COMPONENTS_MAX, PATH_BYTES_MAX, Path, PathError};

@@ -1,0 +1,273 @@
+//! What naming answers. Look-ups come from the own copy of the map; changes are judged here as far as one member can, and
+//! the rest by the map's own conditions, at the change's place in the one order of all.
+
+use crate::choice::{Asker, Candidate, choose};
+use crate::record::{Map, Part, Place, Record, children, head, members};
+use crate::replication::Replication;
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use fos_messages::names::{
+    DirectoryKey, Entry, Found, LISTED_MAX, LoadFigure, MEMBERS_LISTED_MAX, NameError, Path, Policy, Query,
+};
+use fos_messages::rpc::Address;
+use fos_replicated_map::{Identity, Operation, Outcome, Refusal, Request, Version};
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Naming refuses.
+    Refused(NameError),
+    /// Not this member, not now: ask another, or again.
+    NotNow,
+}
+
+impl From<NameError> for Unanswered {
+    fn from(error: NameError) -> Unanswered {
+        Unanswered::Refused(error)
+    }
+}
+
+impl From<Refusal> for Unanswered {
+    fn from(refusal: Refusal) -> Unanswered {
+        match refusal {
+            Refusal::Full(_) => Unanswered::Refused(NameError::Full),
+            Refusal::Forgotten => Unanswered::Refused(NameError::Forgotten),
+            Refusal::Behind(_) | Refusal::NotServing | Refusal::Stopped => Unanswered::NotNow,
+        }
+    }
+}
+
+/// Who asks, and what makes a repeated change the same change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its process, as stamped.
+    pub identity: u64,
+    /// The number it gave this change.
+    pub request: u64,
+}
+
+/// How long messages take, for choosing.
+#[derive(Clone, Copy, Debug)]
+pub struct RoundTrips {
+    /// On the same core.
+    pub same_core_nanoseconds: u32,
+    /// Between cores of a machine.
+    pub same_machine_nanoseconds: u32,
+    /// Between machines.
+    pub other_machine_nanoseconds: u32,
+}
+
+/// Until somebody has measured: a switch of threads, a few cache lines, a network.
+pub const ASSUMED: RoundTrips = RoundTrips {
+    same_core_nanoseconds: 2_000,
+    same_machine_nanoseconds: 1_000,
+    other_machine_nanoseconds: 100_000,
+};
+
+/// A member of naming.
+pub struct Server {
+    replication: Rc<Replication>,
+    round_trips: RoundTrips,
+    /// What members told of their load, by process.
+    loads: RefCell<BTreeMap<u64, LoadFigure>>,
+    /// Choices made, by name.
+    turns: RefCell<BTreeMap<Path, u64>>,
+}
+
+impl Server {
+    /// A server over its replica.
+    pub fn new(replication: Rc<Replication>, round_trips: RoundTrips) -> Rc<Server> {
+        Rc::new(Server { replication, round_trips, loads: RefCell::default(), turns: RefCell::default() })
+    }
+
+    /// Makes the top of the tree, once, by the first member.
+    pub async fn make_root(&self, lock: DirectoryKey) -> Result<Version, Unanswered> {
+        let value = Record::Head { lock, policy: Policy::default() };
+        let key = Place::Name(Path::root(), Part::Head);
+        let owner = Identity(0);
+        done(self.replication.own_update(Operation::Insert { key, value, owner }).await?)
+    }
+
+    /// Answers one member of the fleet under a name, and the map's version.
+    pub fn look_up(&self, path: &Path, query: &Query) -> Result<(Found, u64), Unanswered> {
+        let map = self.replication.read(query.seen)?;
+        let version = map.version().0;
+        let (_, policy, _) = head(&map, path).ok_or(NameError::NotFound)?;
+        if let Policy::Ask(address) = policy {
+            return Ok((Found::Ask(*address), version));
+        }
+        let loads = self.loads.borrow();
+        let candidates: Vec<Candidate<'_>> = members(&map, path)
+            .map(|entry| Candidate {
+                entry,
+                load: loads.get(&entry.address.identity.0).copied().unwrap_or_default(),
+                round_trip_nanoseconds: self
+                    .round_trip((query.machine, query.core), (entry.machine, entry.core)),
+            })
+            .collect();
+        let turn = self.next_turn(path);
+        let chosen =
+            choose(policy, &candidates, &Asker { hash: query.hash }, turn).ok_or(NameError::NoMembers)?;
+        Ok((Found::Member(candidates[chosen].entry.clone()), version))
+    }
+
+    fn round_trip(&self, (machine, core): (u16, u16), (its_machine, its_core): (u16, u16)) -> u32 {
+        match (machine == its_machine, core == its_core) {
+            (true, true) => self.round_trips.same_core_nanoseconds,
+            (true, false) => self.round_trips.same_machine_nanoseconds,
+            (false, _) => self.round_trips.other_machine_nanoseconds,
+        }
+    }
+
+    fn next_turn(&self, path: &Path) -> u64 {
+        let mut turns = self.turns.borrow_mut();
+        if let Some(turn) = turns.get_mut(path) {
+            *turn += 1;
+            return *turn;
+        }
+        turns.insert(path.clone(), 0);
+        0
+    }
+
+    /// The components directly below a name, after one of them, and the map's version.
+    pub fn list(&self, path: &Path, after: &str, seen: u64) -> Result<(Vec<String>, u64), Unanswered> {
+        let map = self.replication.read(seen)?;
+        head(&map, path).ok_or(NameError::NotFound)?;
+        let names =
+            children(&map, path, after).filter_map(|name| name.step_below(path)).map(ToString::to_string);
+        Ok((names.take(LISTED_MAX).collect(), map.version().0))
+    }
+
+    /// The members under a name whose processes come after `after`, and the map's version.
+    pub fn list_members(&self, path: &Path, after: u64, seen: u64) -> Result<(Vec<Entry>, u64), Unanswered> {
+        let map = self.replication.read(seen)?;
+        head(&map, path).ok_or(NameError::NotFound)?;
+        let entries = members(&map, path).filter(|entry| entry.address.identity.0 > after);
+        Ok((entries.take(MEMBERS_LISTED_MAX).cloned().collect(), map.version().0))
+    }
+
+    /// A member tells how loaded it is.
+    pub fn report(&self, member: u64, load: LoadFigure) {
+        self.loads.borrow_mut().insert(member, load);
+    }
+
+    /// Makes a name, with `key` that of the name above. It goes when the client ends, unless it is `lasting`.
+    pub async fn make(
+        &self,
+        client: Client,
+        path: &Path,
+        key: DirectoryKey,
+        lock: DirectoryKey,
+        lasting: bool,
+    ) -> Result<Version, Unanswered> {
+        let above = path.parent().ok_or(NameError::Exists)?;
+        self.check_key(&above, key)?;
+        let owner = Identity(if lasting { 0 } else { client.identity });
+        let value = Record::Head { lock, policy: Policy::default() };
+        self.change(client, Operation::Insert { key: Place::Name(path.clone(), Part::Head), value, owner })
+            .await
+    }
+
+    /// Removes a name that has neither members nor names below it.
+    pub async fn remove(
+        &self,
+        client: Client,
+        path: &Path,
+        key: DirectoryKey,
+    ) -> Result<Version, Unanswered> {
+        self.check_key(path, key)?;
+        let version = {
+            let map = self.replication.read(0)?;
+            if members(&map, path).next().is_some() || children(&map, path, "").next().is_some() {
+                return Err(NameError::NotEmpty.into());
+            }
+            head(&map, path).map(|(_, _, version)| Version(version))
+        };
+        self.change(client, Operation::Remove { key: Place::Name(path.clone(), Part::Head), version }).await
+    }
+
+    /// Sets by which rule look-ups choose.
+    pub async fn set_policy(
+        &self,
+        client: Client,
+        path: &Path,
+        key: DirectoryKey,
+        policy: Policy,
+    ) -> Result<Version, Unanswered> {
+        self.check_key(path, key)?;
+        let version = {
+            let map = self.replication.read(0)?;
+            let (_, _, version) = head(&map, path).ok_or(NameError::NotFound)?;
+            Version(version)
+        };
+        let value = Record::Head { lock: key, policy };
+        let place = Place::Name(path.clone(), Part::Head);
+        self.change(client, Operation::Replace { key: place, value, version }).await
+    }
+
+    /// Registers the client under a name. It goes when the client ends.
+    pub async fn register(
+        &self,
+        client: Client,
+        path: &Path,
+        key: DirectoryKey,
+        entry: Entry,
+    ) -> Result<Version, Unanswered> {
+        if entry.address.identity.0 != client.identity {
+            return Err(NameError::NotYours.into());
+        }
+        if !entry.is_within_bounds() {
+            return Err(NameError::TooLong.into());
+        }
+        self.check_key(path, key)?;
+        let owner = Identity(client.identity);
+        let place = Place::Name(path.clone(), Part::Member(client.identity));
+        self.change(client, Operation::Insert { key: place, value: Record::Member(entry), owner }).await
+    }
+
+    /// Takes the client's registration back.
+    pub async fn unregister(&self, client: Client, path: &Path) -> Result<Version, Unanswered> {
+        let place = Place::Name(path.clone(), Part::Member(client.identity));
+        self.change(client, Operation::Remove { key: place, version: None }).await
+    }
+
+    fn check_key(&self, path: &Path, key: DirectoryKey) -> Result<(), Unanswered> {
+        let map = self.replication.read(0)?;
+        let (lock, ..) = head(&map, path).ok_or(NameError::NotFound)?;
+        if key.opens(lock) { Ok(()) } else { Err(NameError::BadKey.into()) }
+    }
+
+    async fn change(
+        &self,
+        client: Client,
+        operation: Operation<Place, Record>,
+    ) -> Result<Version, Unanswered> {
+        let who = (Identity(client.identity), Request(client.request));
+        done(self.replication.update(who.0, who.1, operation).await?)
+    }
+}
+
+fn done((version, outcome): (Version, Outcome)) -> Result<Version, Unanswered> {
+    let error = match outcome {
+        Outcome::Done => return Ok(version),
+        Outcome::Exists(_) => NameError::Exists,
+        Outcome::Absent => NameError::NotFound,
+        Outcome::Changed(_) => NameError::Changed,
+        Outcome::Full(_) => NameError::Full,
+        Outcome::Ended => NameError::Ended,
+        Outcome::Forgotten => NameError::Forgotten,
+    };
+    Err(error.into())
+}
+
+/// Whose processes the records of a map stand for, with where each is reached: whoever watches one watches these.
+pub fn owners(map: &Map) -> impl Iterator<Item = Address> + '_ {
+    map.entries().values().filter_map(|entry| match &entry.value {
+        Record::Member(entry) => Some(entry.address),
+        Record::Peer(address) => Some(*address),
+        Record::Head { .. } => None,
+    })
+}
