@@ -1,7 +1,6 @@
 //! Misuse: each case of `misuse.txt` is a text with, below a line, what is said of it and where:
 //! `// ^^^^ an interface is a trait` points at the columns above the carets. Cases are separated by empty lines. What the
-//! compiler says of types that can't be in a message is tested where there are such types, by
-//! `libfos/runtime/tests/misuse.rs`.
+//! compiler says of what only it can see is tested by the suite `messages`, in cases of the same form.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 

@@ -57,6 +57,23 @@ pub trait ByPostcard<T: ?Sized> {
 
 impl<T: ?Sized> ByPostcard<T> for Field<T> {}
 
+/// Takes a value off the front. As a function of its reader, because the compiler then blames the reader, which has the
+/// place of the type, for a type that can't be read.
+#[inline]
+pub fn read<T>(bytes: &mut &[u8], read: impl FnOnce(&mut &[u8]) -> Option<T>) -> Option<T> {
+    read(bytes)
+}
+
+/// Writes a value at the end. See [`read`].
+#[inline]
+pub fn write<T: ?Sized>(
+    value: &T,
+    bytes: &mut Vec<u8>,
+    write: impl FnOnce(&T, &mut Vec<u8>) -> Result<(), Unwritable>,
+) -> Result<(), Unwritable> {
+    write(value, bytes)
+}
+
 /// The most bytes of an answer that is one or the other.
 pub const fn longer(value: Option<usize>, error: Option<usize>) -> Option<usize> {
     match (value, error) {

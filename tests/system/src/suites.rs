@@ -38,7 +38,7 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "kernel",
-        about: "unit and property tests of all guest crates on the host; instruction counts against the table",
+        about: "unit and property tests of guest crates on the host; instruction counts against the table",
         minutes_max: 5,
         budget: "5 with boot and hostile",
         run: kernel::run,
@@ -52,7 +52,7 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "messages",
-        about: "servers on the cooperative runtime call each other on the machine, and lose each other",
+        about: "interfaces, codecs and the cooperative runtime; servers call each other on the machine, and lose each other",
         minutes_max: 5,
         budget: "5 with names",
         run: messages::run,

@@ -60,9 +60,9 @@ fn method(interface: &Interface, operation: &Operation, number: usize) -> TokenS
         quote!(#name: #lent #wire)
     });
     let writes = arguments.iter().map(|Argument { name, wire, is_lent, .. }| {
-        let field = field(wire);
+        let write = field(wire, "write");
         let lend = (!is_lent).then(|| quote!(&));
-        quote_spanned!(hygienic()=> #field::write(#lend #name, bytes)?;)
+        quote_spanned!(hygienic()=> ::fos_messages::rpc::generated::write(#lend #name, bytes, #write)?;)
     });
     let write = quote_spanned! {hygienic()=>
         &|bytes: &mut ::fos_messages::rpc::generated::Vec<u8>| {
@@ -80,14 +80,14 @@ fn method(interface: &Interface, operation: &Operation, number: usize) -> TokenS
             }
         };
     }
-    let (read_value, read_error) = (field(value), field(&error));
+    let (read_value, read_error) = (field(value, "read"), field(&error, "read"));
     quote_spanned! {hygienic()=>
         #(#attributes)*
         pub async fn #name(&self, #(#parameters),*)
             -> ::core::result::Result<#value, ::fos_messages::rpc::CallError<#error>>
         {
             let answer = self.caller.call(&self.to, #which, #write).await;
-            ::fos_messages::rpc::generated::outcome(answer, #read_value::read, #read_error::read)
+            ::fos_messages::rpc::generated::outcome(answer, #read_value, #read_error)
         }
     }
 }

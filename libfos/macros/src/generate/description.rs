@@ -47,6 +47,9 @@ pub fn make(interface: &Interface) -> TokenStream {
                     #reads
                 }
             }
+
+            // Evaluated also where nobody uses the interface yet, so that a missing bound is noticed.
+            const _: &[::fos_messages::rpc::Operation] = <#itself as ::fos_messages::rpc::Interface>::OPERATIONS;
         };
     }
 }
@@ -56,8 +59,9 @@ fn answer_max(operation: &Operation) -> TokenStream {
     if operation.is_post {
         return quote!(0);
     }
-    let (name, value, error) = (&operation.name, field(&operation.value), field(&error_of(operation)));
-    let bound = quote!(::fos_messages::rpc::generated::longer(#value::SIZE_MAX, #error::SIZE_MAX));
+    let name = &operation.name;
+    let (value, error) = (field(&operation.value, "SIZE_MAX"), field(&error_of(operation), "SIZE_MAX"));
+    let bound = quote!(::fos_messages::rpc::generated::longer(#value, #error));
     match &operation.answer_max {
         Some(given) => {
             let message = format!("`answer_max` of `{name}` is less than its answer may take");
@@ -89,11 +93,11 @@ fn reads(interface: &Interface) -> TokenStream {
     let body = quote_spanned!(hygienic()=> body);
     let cases = interface.operations.iter().zip(0u16..).map(|(operation, number)| {
         let request = arguments_from(operation, &body);
-        let (value, error) = (field(&operation.value), field(&error_of(operation)));
+        let (value, error) = (field(&operation.value, "read"), field(&error_of(operation), "read"));
         quote! {
             (#part::Request, #number) => #request.is_some(),
-            (#part::Value, #number) => ::fos_messages::rpc::wire::whole(#body, #value::read).is_some(),
-            (#part::Refusal, #number) => ::fos_messages::rpc::wire::whole(#body, #error::read).is_some(),
+            (#part::Value, #number) => ::fos_messages::rpc::wire::whole(#body, #value).is_some(),
+            (#part::Refusal, #number) => ::fos_messages::rpc::wire::whole(#body, #error).is_some(),
         }
     });
     quote_spanned! {hygienic()=>

@@ -27,10 +27,11 @@ fn beside(interface: &Interface, suffix: &str) -> Ident {
     format_ident!("{}{suffix}", interface.name)
 }
 
-/// `Field::<T>`, at the type's place. It comes with the trait whose functions it may fall back to.
-fn field(of: &impl ToTokens) -> TokenStream {
+/// `Field::<T>::member`, all of it at the type's place, which is where the compiler then says that it does not apply.
+fn field(of: &impl ToTokens, member: &str) -> TokenStream {
     let span = of.to_token_stream().span();
-    quote_spanned!(span=> ::fos_messages::rpc::generated::Field::<#of>)
+    let member = Ident::new(member, span);
+    quote_spanned!(span=> ::fos_messages::rpc::generated::Field::<#of>::#member)
 }
 
 /// Brings the trait that [`field`] may need.
@@ -51,11 +52,11 @@ fn error_of(operation: &Operation) -> TokenStream {
 
 /// Reads the arguments from all of `body`: an option of a tuple.
 fn arguments_from(operation: &Operation, body: &TokenStream) -> TokenStream {
-    let fields = operation.arguments.iter().map(|argument| field(&argument.owned));
+    let reads = operation.arguments.iter().map(|argument| field(&argument.owned, "read"));
     quote_spanned! {hygienic()=>
         ::fos_messages::rpc::wire::whole(#body, |bytes: &mut &[u8]| {
             let _ = &bytes;
-            ::core::option::Option::Some((#(#fields::read(bytes)?,)*))
+            ::core::option::Option::Some((#(::fos_messages::rpc::generated::read(bytes, #reads)?,)*))
         })
     }
 }

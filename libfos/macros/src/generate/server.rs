@@ -101,13 +101,14 @@ fn case(interface: &Interface, operation: &Operation, number: usize) -> TokenStr
         }},
         false => {
             let itself = beside(interface, "Interface");
-            let (value, error) = (field(&operation.value), field(&error_of(operation)));
+            let (write_value, write_error) =
+                (field(&operation.value, "write"), field(&error_of(operation), "write"));
             quote_spanned! {hygienic()=>
                 ::fos_messages::rpc::generated::answer(
                     #done,
                     const { <#itself as ::fos_messages::rpc::Interface>::OPERATIONS[#number].answer_max },
-                    #value::write,
-                    #error::write,
+                    #write_value,
+                    #write_error,
                 )
             }
         }

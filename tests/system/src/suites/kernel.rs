@@ -1,8 +1,10 @@
-//! Suite `kernel`: the unit and property tests of every guest crate that is a library, on the host, where they are
-//! quick; and the instruction counts of the kernel's paths against the table in docs/performance.md.
+//! Suite `kernel`: the unit and property tests of guest crates that are libraries, on the host, where they are
+//! quick (but for those of suite `messages`); and the instruction counts of the kernel's paths against the table in
+//! docs/performance.md.
 
 use crate::libtest;
 use crate::runner::{Outcome, Runner, fail};
+use crate::suites::messages;
 use fos_host::bench::{counts, kernel, targets};
 use fos_host::cargo;
 use fos_host::failure::{Code, Failure, Result};
@@ -49,7 +51,7 @@ fn counts_match() -> Outcome {
     fail(format!("{}\n{advice}", differences.join("\n")))
 }
 
-/// The guest crates with a library whose tests are not turned off in its Cargo.toml.
+/// The guest crates with a library whose tests are not turned off in its Cargo.toml, but for those of suite `messages`.
 fn guest_libraries() -> Result<Vec<String>> {
     let metadata = cargo::metadata(false)?;
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -59,7 +61,8 @@ fn guest_libraries() -> Result<Vec<String>> {
     };
     let names =
         packages.iter().filter(|package| has_tests(package)).filter_map(|package| package["name"].as_str());
-    let names: Vec<String> = names.filter(|name| !HOST_CRATES.contains(name)).map(str::to_owned).collect();
+    let elsewhere = |name: &&str| HOST_CRATES.contains(name) || messages::LIBRARIES.contains(name);
+    let names: Vec<String> = names.filter(|name| !elsewhere(name)).map(str::to_owned).collect();
     if names.is_empty() {
         return Err(Failure::new(Code::Failed, "the workspace has no guest libraries"));
     }

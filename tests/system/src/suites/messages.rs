@@ -1,14 +1,29 @@
-//! Suite `messages`: the cooperative runtime over the kernel, in whole machines under TCG.
+//! Suite `messages`: the unit and property tests of interfaces, codecs and the cooperative runtime; misuse of the interface
+//! macro; and the runtime over the kernel, in whole machines under TCG.
 
 use crate::fos::Fos;
+use crate::libtest;
 use crate::runner::{Outcome, Runner, fail};
 use std::time::Duration;
 
+mod misuse;
+
+/// The crates whose unit tests belong here, and not to the suite `kernel`.
+pub const LIBRARIES: [&str; 3] = ["fos-macros", "fos-messages", "fos-runtime"];
 /// Ends a machine that hangs.
 const WITHIN: Duration = Duration::from_secs(90);
 
-/// Boots machines with servers.
+/// Runs the libraries' tests, and boots machines with servers.
 pub fn run(runner: &mut Runner) {
+    let mut built = Ok(Vec::new());
+    runner.test("unit tests build", || {
+        built = libtest::build(&LIBRARIES.map(str::to_owned), "dev");
+        built.as_ref().map(|_| ()).map_err(Clone::clone)
+    });
+    for tests in built.unwrap_or_default() {
+        libtest::run(runner, &tests);
+    }
+    runner.test("misuse of the interface macro is explained where it is", misuse::is_explained);
     runner
         .test("a client calls a server, loses it under a call, and goes on with its successor", fleet_speaks);
     for (name, what, status) in TASKS {
