@@ -92,6 +92,7 @@ pub fn base(members: Vec<Member>) -> Setup {
         deaths: 0,
         losses: 0,
         ticks: 0,
+        slow_ticks: false,
         cut: None,
         proxies: false,
         limits: small(),
@@ -178,8 +179,13 @@ pub fn cut_and_reads() -> Setup {
 }
 
 /// All of it: two members and a third that joins from another machine, two clients that want one name, a death of
-/// anyone, a lost message.
+/// anyone, a lost message, and a slow timer.
 pub fn everything() -> Setup {
+    Setup { slow_ticks: true, ..everything_with_quick_ticks() }
+}
+
+/// The same with a timer that goes off at any time after the loss.
+pub fn everything_with_quick_ticks() -> Setup {
     let members = one_machine(2);
     let joiner = Some((Member::new(1, 9), members.clone()));
     Setup { joiner, deaths: 1, losses: 1, ticks: 1, proxies: true, limits: patient(), ..base(members) }
@@ -212,6 +218,8 @@ models! {
     cut_and_reads,
     #[ignore = "long"]
     everything,
+    #[ignore = "long"]
+    everything_with_quick_ticks,
     #[ignore = "long"]
     everything_on_one_machine,
 }

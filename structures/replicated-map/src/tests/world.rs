@@ -37,6 +37,8 @@ pub struct Setup {
     pub deaths: u8,
     pub losses: u8,
     pub ticks: u8,
+    /// Whether timers are so slow that they go off only when nothing else is on its way.
+    pub slow_ticks: bool,
     /// The machine whose wires can be cut once and mended once.
     pub cut: Option<Machine>,
     /// Whether proxies tell of deaths on other machines; else there is only silence.
@@ -160,7 +162,7 @@ impl World {
             actions.extend(between.map(|(from, to)| Action::Lose(*from, *to)));
         }
         // With a message to lose, timers are about that one: they go off after it is lost.
-        if self.ticks > 0 && self.losses == 0 {
+        if self.ticks > 0 && self.losses == 0 && (self.is_quiet() || !setup.slow_ticks) {
             actions.push(Action::Tick);
         }
         if setup.cut.is_some() && self.cuts < 2 {
