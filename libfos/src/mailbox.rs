@@ -101,6 +101,15 @@ impl Mailbox {
         }
     }
 
+    /// Who sent the next message, if there is one; it stays where it is.
+    pub fn next_from(&mut self) -> Option<Waiting> {
+        if !self.has_message() {
+            return None;
+        }
+        let ticket = self.head;
+        self.next().map(|header| Waiting { ticket, sender: Identity(header.sender), badge: header.badge })
+    }
+
     /// Takes the next message, and sleeps until there is one or the deadline passes (`TimedOut`). Bells that ring
     /// meanwhile are forgotten: who uses bells uses [`wait`](Self::wait).
     pub fn receive(&mut self, deadline: Deadline) -> Result<Message<'_>, Error> {
@@ -198,6 +207,17 @@ pub fn select(mailboxes: &[&Mailbox], deadline: Deadline) -> Result<u32, Error> 
         *entry = mailbox.handle().0;
     }
     calls::wait_first(&list, mailboxes.len())
+}
+
+/// What is known of a message that was not taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its ticket.
+    pub ticket: u32,
+    /// Who sent it, as the kernel stamped it.
+    pub sender: Identity,
+    /// The badge of the key it was sent with; the cookie of a notice.
+    pub badge: u64,
 }
 
 /// A message in place; its slots are free once this is dropped.

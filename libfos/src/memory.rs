@@ -23,8 +23,8 @@ pub const END_ADDRESS: u64 = 0x6000_0000_0000;
 /// Frames donated at once when the kernel lacks page tables: a new address needs at most three.
 const TABLES_AT_ONCE: u64 = 4;
 
-/// Pages of addresses that [`Memory::split`] gives away: 1 TiB, a 64th of all.
-const SPLIT_PAGES: u64 = 1 << 28;
+/// The part of the free addresses that [`Memory::split`] gives away: 1 TiB at first.
+const SPLIT_PART: u64 = 64;
 
 /// Why memory can't be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +83,10 @@ impl Memory {
 
     /// Parts with frames and addresses, for another thread of the process to manage by itself. They never come back.
     pub fn split(&mut self, frames: u64) -> Result<Memory, MemoryError> {
-        let first = self.addresses.take(SPLIT_PAGES, 1).ok_or(MemoryError::OutOfAddresses)?;
+        let pages = self.addresses.free_count() / SPLIT_PART;
+        let first = self.addresses.take(pages, 1).ok_or(MemoryError::OutOfAddresses)?;
         let block = self.frames.take(frames)?;
-        Ok(Memory { addresses: Ranges::new(first, first + SPLIT_PAGES), frames: Pool::new(block.handle)? })
+        Ok(Memory { addresses: Ranges::new(first, first + pages), frames: Pool::new(block.handle)? })
     }
 
     /// Takes frames, maps them and clears them.

@@ -1,22 +1,29 @@
-//! What a runtime stands on in a process: three mailboxes of the kernel, the machine's clock, watches.
+//! What a runtime stands on in a process: three mailboxes of the kernel, links to those who are sent to often, the machine's
+//! clock, watches.
 //!
 //! A port belongs to the thread that made it, and so does its runtime; another thread of the process makes its own. Nothing
 //! here is process-wide.
 //!
 //! ```text
-//!  response   512 slots   answers; notices of watches, which set half of them aside     key: SEND
-//!  internal   256 slots   requests of the own fleet                                     key: SEND, WATCH
-//!  external   512 slots   requests of clients, 64 of one client at most                 key: SEND, WATCH
+//!  response   512 slots   answers; notices of watches, which set half of them aside     key: SEND, RING
+//!  internal   256 slots   requests of the own fleet                                     key: and WATCH, ATTACH
+//!  external   512 slots   requests of clients, 64 of one client at most                 key: and WATCH, ATTACH
 //! ```
 
-mod polling;
+mod pages;
+mod switching;
+pub mod thresholds;
+pub mod transport;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use core::time::Duration;
 
 use fos_abi::capability::Handle;
 use fos_abi::key::KeyRights;
-use fos_abi::mailbox::SHARE;
+use fos_abi::mailbox::{MESSAGE_MAX, SHARE};
 use fos_abi::{Error, Identity, Key};
 use fos_messages::rpc::{Address, SendError};
 use fos_messages::start::Start;
@@ -25,10 +32,13 @@ use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route};
 
 use crate::arch;
 use crate::calls;
+use crate::channel::Poller;
 use crate::clock::{Clock, Deadline};
 use crate::mailbox::{self, Mailbox, Message};
 use crate::memory::{Memory, MemoryError};
-use polling::Budget;
+use pages::Kernel;
+use switching::{Ground, Switch, Taken};
+use thresholds::Thresholds;
 
 /// Slots of each mailbox, by class.
 const SLOTS: [usize; 3] = [512, 256, 512];
@@ -36,11 +46,16 @@ const SLOTS: [usize; 3] = [512, 256, 512];
 const KEYS: usize = 64;
 /// Slots of the response mailbox that watches may set aside: as many as the kernel lets them.
 const NOTICES: usize = SLOTS[Class::Response as usize] / 2;
+/// For each link that was offered a slot is kept for what the peer says about it.
+const LINK_ROOM: usize = Thresholds::MACHINE.offered_max;
 const ANSWER_ROOM: AnswerRoom = AnswerRoom {
-    slots: (SLOTS[Class::Response as usize] - NOTICES) as u32,
-    slots_per_sender: (SLOTS[Class::Response as usize] / SHARE) as u32,
+    slots: (SLOTS[Class::Response as usize] - NOTICES - LINK_ROOM) as u32,
+    slots_per_sender: (SLOTS[Class::Response as usize] / SHARE - LINK_ROOM) as u32,
 };
 const _: () = assert!(fos_runtime::PEERS_MAX <= NOTICES);
+/// The longest poll: what a sleep with its wake-up by an interrupt takes on hardware, several times over. The kernel's idle
+/// loop has the same bound.
+const POLL_MAX: Duration = Duration::from_micros(50);
 
 /// One of the three mailboxes.
 struct Inbox {
@@ -50,35 +65,61 @@ struct Inbox {
     address: Address,
 }
 
+/// A watch on a peer's mailbox.
+struct Watch {
+    handle: Handle,
+    mailbox: u64,
+    /// Nobody wants it any more but a link that is still to be ended.
+    is_kept: bool,
+}
+
 /// The kernel as a runtime sees it.
 pub struct KernelPort {
     inboxes: [Inbox; 3],
+    switch: RefCell<Switch<Kernel>>,
+    /// Where a message from a link is while it is shown.
+    buffer: RefCell<Box<[u8; MESSAGE_MAX]>>,
+    /// Whether links are looked at before the mailbox, in turns.
+    links_first: Cell<bool>,
     identity: Identity,
     clock: Clock,
-    /// Capabilities of the watches, by cookie.
-    watches: RefCell<BTreeMap<u64, Handle>>,
-    budget: Cell<Budget>,
-    random: Cell<u64>,
+    /// By cookie.
+    watches: RefCell<BTreeMap<u64, Watch>>,
+    /// Badges of keys that were made for clients.
+    badges: RefCell<Vec<(Class, Key, u64)>>,
+    poller: Cell<Poller>,
 }
 
 impl KernelPort {
     /// Makes the mailboxes, in the calling thread, which is the only one that may use the port.
-    pub fn create(memory: &mut Memory, start: &Start) -> Result<KernelPort, MemoryError> {
+    pub fn with_thresholds(
+        memory: &mut Memory,
+        start: &Start,
+        thresholds: Thresholds,
+    ) -> Result<KernelPort, MemoryError> {
         let (identity, clock) = (Identity(start.identity), Clock::new(start.tsc_hz));
         let mut inbox = |class: Class, rights| create_inbox(memory, SLOTS[class as usize], rights, identity);
-        let watched = KeyRights::SEND.with(KeyRights::WATCH);
+        let answers = KeyRights::SEND.with(KeyRights::RING);
+        let requests = answers.with(KeyRights::WATCH).with(KeyRights::ATTACH);
         let inboxes = [
-            inbox(Class::Response, KeyRights::SEND)?,
-            inbox(Class::Internal, watched)?,
-            inbox(Class::External, watched)?,
+            inbox(Class::Response, answers)?,
+            inbox(Class::Internal, requests)?,
+            inbox(Class::External, requests)?,
         ];
+        let response = &inboxes[Class::Response as usize];
+        let kernel = Kernel::new(memory.split(pages::FRAMES).ok(), clock, response.handle);
+        // Under an emulator, which takes turns between cores, who polls takes the time in which the sender would run.
+        let poller = if arch::is_emulated() { Poller::NEVER } else { Poller::new(clock.ticks(POLL_MAX)) };
         Ok(KernelPort {
+            switch: RefCell::new(Switch::new(kernel, thresholds, response.address)),
             inboxes,
+            buffer: RefCell::new(Box::new([0; MESSAGE_MAX])),
+            links_first: Cell::new(false),
             identity,
             clock,
             watches: RefCell::default(),
-            budget: Cell::new(Budget::of_machine(clock)),
-            random: Cell::new(0),
+            badges: RefCell::default(),
+            poller: Cell::new(poller),
         })
     }
 
@@ -88,30 +129,49 @@ impl KernelPort {
 
     /// A further key to one of the mailboxes, for a client that its badge is to tell from others.
     pub fn key(&self, class: Class, rights: KeyRights, badge: u64) -> Result<Key, Error> {
-        calls::key_create(self.inbox(class).handle, rights, badge)
+        let key = calls::key_create(self.inbox(class).handle, rights, badge)?;
+        self.badges.borrow_mut().push((class, key, badge));
+        Ok(key)
     }
 
-    /// Ends a key, and all derived from it.
+    /// Ends a key and all derived from it, and the links of those who have the same badge.
     pub fn revoke(&self, class: Class, key: &Key) -> Result<(), Error> {
-        calls::key_revoke(self.inbox(class).handle, key)
+        calls::key_revoke(self.inbox(class).handle, key)?;
+        let mut badges = self.badges.borrow_mut();
+        let found = badges.iter().position(|(known_class, known, _)| *known_class == class && known == key);
+        if let Some(place) = found {
+            let (_, _, badge) = badges.swap_remove(place);
+            self.switch.borrow_mut().revoke(class, badge);
+        }
+        Ok(())
+    }
+
+    /// Sends by mailbox again to all, as if all links had been idle.
+    pub fn close_links(&self) {
+        self.switch.borrow_mut().close_all();
     }
 
     /// Waits until a message is there or the time has come, whichever is first; returns early now and then.
     pub fn sleep(&self, until: Option<Instant>) {
+        let look = self.switch.borrow_mut().close_idle();
+        let until = [until, look].into_iter().flatten().min();
         let deadline = until.map_or(Deadline::NEVER, |at| self.clock.deadline_at(at.nanoseconds));
-        let mut budget = self.budget.get();
+        let mut poller = self.poller.get();
         let began = arch::ticks();
-        if !self.poll(deadline.0.min(began.saturating_add(budget.ticks()))) {
+        if !self.poll(deadline.0.min(began.saturating_add(poller.budget_ticks()))) {
             self.wait(deadline);
         }
-        budget.waited(arch::ticks() - began);
-        self.budget.set(budget);
+        poller.waited(arch::ticks() - began);
+        self.poller.set(poller);
+        self.end_kept_watches();
     }
 
     /// Looks for messages up to a time. Whether there is one.
     fn poll(&self, end: u64) -> bool {
         while arch::ticks() < end {
-            if self.inboxes.iter().any(|inbox| inbox.mailbox.borrow_mut().has_message()) {
+            if self.switch.borrow_mut().has_news()
+                || self.inboxes.iter().any(|inbox| inbox.mailbox.borrow_mut().has_message())
+            {
                 return true;
             }
             core::hint::spin_loop();
@@ -121,30 +181,93 @@ impl KernelPort {
 
     /// Sleeps in the kernel.
     fn wait(&self, deadline: Deadline) {
+        if !self.switch.borrow_mut().prepare_to_sleep() {
+            return;
+        }
         let mailboxes = self.inboxes.each_ref().map(|inbox| inbox.mailbox.borrow());
         match mailbox::select(&mailboxes.each_ref().map(|mailbox| &**mailbox), deadline) {
             Ok(_) | Err(Error::TimedOut | Error::Interrupted) => {}
             Err(error) => panic!("waiting for one's own mailboxes was refused: {error:?}"),
         }
-        // Nobody has a key to ring them; one that rang all the same must not wake this thread again and again.
         mailboxes.iter().for_each(|mailbox| _ = mailbox.take_bells());
+        self.switch.borrow_mut().wake();
     }
 
-    /// A watch has told, or is not wanted any more.
-    fn end_watch(&self, cookie: u64) {
-        if let Some(handle) = self.watches.borrow_mut().remove(&cookie) {
-            // Refused only if it is gone already, which is what is wanted.
-            let _ = calls::cap_delete(handle);
+    /// Shows the next message from a link, or what has to be shown before the mailbox's next message.
+    fn take_from_link(
+        &self,
+        class: Class,
+        before: Option<(u32, Identity)>,
+        show: &mut dyn FnMut(Incoming<'_>),
+    ) -> bool {
+        let mut buffer = self.buffer.borrow_mut();
+        let mut switch = self.switch.borrow_mut();
+        let taken = match before {
+            Some(next) => switch.take_before(class, next, &mut **buffer),
+            None => switch.take(class, None, &mut **buffer),
+        };
+        drop(switch);
+        let Some(Taken { sender, badge, route, length }) = taken else { return false };
+        show(Incoming { sender, badge, route, event: Event::Message(&buffer[..length]) });
+        true
+    }
+
+    fn take_from_mailbox(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
+        let mut mailbox = self.inbox(class).mailbox.borrow_mut();
+        let Some(next) = mailbox.next_from() else { return false };
+        let sender = match next.sender {
+            Identity::KERNEL => self.watched(next.badge).unwrap_or_default(),
+            sender => sender,
+        };
+        if self.take_from_link(class, Some((next.ticket, sender)), show) {
+            return true;
+        }
+        let Some(message) = mailbox.take() else { return false };
+        let incoming = read(&message);
+        match incoming.event {
+            Event::Ended { cookie } => self.peer_ended(cookie),
+            Event::Message(bytes) if self.heard(class, &message, bytes) => return true,
+            Event::Message(_) => {}
+        }
+        show(incoming);
+        true
+    }
+
+    /// Whether a message is about links, and is dealt with.
+    fn heard(&self, class: Class, message: &Message<'_>, bytes: &[u8]) -> bool {
+        let from = (message.sender(), message.badge());
+        let accept = |kernel: &Kernel| kernel.accept(message.accept().ok()?);
+        self.switch.borrow_mut().hear(class, from, bytes, accept)
+    }
+
+    /// The process that a watch with this cookie is on, if there is a link to it.
+    fn watched(&self, cookie: u64) -> Option<Identity> {
+        let mailbox = self.watches.borrow().get(&cookie)?.mailbox;
+        self.switch.borrow().receiver(mailbox)
+    }
+
+    fn peer_ended(&self, cookie: u64) {
+        if let Some(mailbox) = self.end_watch(cookie) {
+            self.switch.borrow_mut().peer_ended(mailbox);
         }
     }
 
-    /// 64 fresh bits of the kernel's generator. The kernel has no call for them, but the secret of a key is 128 such bits: a
-    /// key that nobody else ever saw is made for them, and ended.
-    fn fresh_bits(&self) -> Option<u64> {
-        let mailbox = self.inbox(Class::Response).handle;
-        let key = calls::key_create(mailbox, KeyRights::SEND, 0).ok()?;
-        calls::key_revoke(mailbox, &key).ok()?;
-        Some(key.secret[0])
+    /// A watch has told, or is not wanted any more: which mailbox it was on.
+    fn end_watch(&self, cookie: u64) -> Option<u64> {
+        let watch = self.watches.borrow_mut().remove(&cookie)?;
+        // Refused only if it is gone already, which is what is wanted.
+        let _ = calls::cap_delete(watch.handle);
+        Some(watch.mailbox)
+    }
+
+    /// Ends watches that were kept for links that are over.
+    fn end_kept_watches(&self) {
+        let switch = self.switch.borrow();
+        let is_over = |watch: &Watch| watch.is_kept && !switch.has_link(watch.mailbox);
+        let over = self.watches.borrow().iter().find(|(_, watch)| is_over(watch)).map(|(cookie, _)| *cookie);
+        if let Some(cookie) = over {
+            self.end_watch(cookie);
+        }
     }
 }
 
@@ -166,11 +289,7 @@ impl Port for KernelPort {
     }
 
     fn random(&self) -> u64 {
-        // With every key slot taken, which a server does to itself, what is left is a walk through all numbers.
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let number = self.random.get().wrapping_add(STEP) ^ self.fresh_bits().unwrap_or_default();
-        self.random.set(number);
-        number
+        self.switch.borrow().ground.random()
     }
 
     fn identity(&self) -> Identity {
@@ -182,36 +301,50 @@ impl Port for KernelPort {
     }
 
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
-        calls::send(&to.key, message).map(|_| ()).map_err(refusal)
+        if message.len() > MESSAGE_MAX {
+            return Err(SendError::TooLong);
+        }
+        let is_watched = || {
+            let mailbox = to.key.mailbox.0;
+            self.watches.borrow().values().any(|watch| watch.mailbox == mailbox && !watch.is_kept)
+        };
+        self.switch.borrow_mut().send(to, message, is_watched)
     }
 
-    fn send_back(&self, _: Route, _: &[u8]) -> Result<(), SendError> {
-        Err(SendError::Closed)
+    fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError> {
+        self.switch.borrow_mut().send_back(route, message)
     }
 
-    fn has_way_back(&self, _: &Address) -> bool {
-        false
+    fn has_way_back(&self, to: &Address) -> bool {
+        self.switch.borrow().has_way_back(to)
     }
 
     fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
-        let mut mailbox = self.inbox(class).mailbox.borrow_mut();
-        let Some(message) = mailbox.take() else { return false };
-        let incoming = read(&message);
-        if let Event::Ended { cookie } = incoming.event {
-            self.end_watch(cookie);
-        }
-        show(incoming);
-        true
+        self.switch.borrow_mut().pay_debts();
+        let links_first = self.links_first.replace(!self.links_first.get());
+        (links_first && self.take_from_link(class, None, show))
+            || self.take_from_mailbox(class, show)
+            || (!links_first && self.take_from_link(class, None, show))
     }
 
     fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {
         let response = self.inbox(Class::Response).handle;
         let handle = calls::watch_mailbox(&peer.key, response, cookie).map_err(refusal)?;
-        self.watches.borrow_mut().insert(cookie, handle);
+        let watch = Watch { handle, mailbox: peer.key.mailbox.0, is_kept: false };
+        self.watches.borrow_mut().insert(cookie, watch);
         Ok(())
     }
 
     fn unwatch(&self, cookie: u64) {
+        let mut watches = self.watches.borrow_mut();
+        if let Some(watch) = watches.get_mut(&cookie) {
+            let mut switch = self.switch.borrow_mut();
+            if switch.has_link(watch.mailbox) {
+                watch.is_kept = true;
+                return switch.close(watch.mailbox);
+            }
+        }
+        drop(watches);
         self.end_watch(cookie);
     }
 

@@ -9,6 +9,7 @@ use fos_runtime::{Priority, Runtime, Step};
 
 use crate::memory::{Memory, MemoryError};
 use crate::port::KernelPort;
+use crate::port::thresholds::Thresholds;
 
 /// One thread's runtime over the kernel.
 #[derive(Clone)]
@@ -22,7 +23,16 @@ pub struct Server {
 impl Server {
     /// A runtime with mailboxes of its own, for the calling thread.
     pub fn create(memory: &mut Memory, start: &Start) -> Result<Server, MemoryError> {
-        let port = Rc::new(KernelPort::create(memory, start)?);
+        Server::with_thresholds(memory, start, Thresholds::MACHINE)
+    }
+
+    /// As [`create`](Self::create), with thresholds of its own for when links are used.
+    pub fn with_thresholds(
+        memory: &mut Memory,
+        start: &Start,
+        thresholds: Thresholds,
+    ) -> Result<Server, MemoryError> {
+        let port = Rc::new(KernelPort::with_thresholds(memory, start, thresholds)?);
         Ok(Server { runtime: Runtime::new(port.clone()), port })
     }
 

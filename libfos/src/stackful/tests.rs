@@ -1,6 +1,7 @@
 //! Functions on stacks of their own, polled by hand.
 
 use super::*;
+use crate::arch::stack::round_down;
 use alloc::string::String;
 use std::format;
 
@@ -120,11 +121,6 @@ fn the_rounding_mode_is_each_sides_own() {
     /// What 1/3 is depends on the mode.
     fn third() -> u32 {
         (std::hint::black_box(1.0f32) / std::hint::black_box(3.0)).to_bits()
-    }
-    fn round_down(down: bool) {
-        let control: u32 = if down { 0x3f80 } else { 0x1f80 };
-        // SAFETY: loads a valid MXCSR, all exceptions masked; the test sets it back.
-        unsafe { core::arch::asm!("ldmxcsr [{}]", in(reg) &control, options(nostack)) };
     }
     let stacks = stacks(1);
     let outside = third();

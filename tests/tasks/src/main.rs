@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod echo;
+mod links;
 mod stackful;
 mod threads;
 
@@ -29,6 +30,8 @@ fn main(start: &Start) -> u8 {
     let outcome = match case {
         "stackful" => stackful::lets_others_run(start),
         "overflow" => stackful::overflows(start),
+        "links" => links::keep_order(start),
+        "costs" => links::costs(start),
         "threads" => threads::call_each_other(start),
         _ => Err("no such case".into()),
     };

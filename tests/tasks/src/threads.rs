@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
+use alloc::string::String;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
@@ -16,11 +17,12 @@ use libfos::server::Server;
 use libfos::{Start, calls, spawn};
 
 use crate::echo::{EchoClient, EchoDispatcher, Same};
+use crate::links::{Counter, OrderDispatcher};
 use crate::{Outcome, line};
 
 const STACK_PAGES: usize = 16;
-/// Frames of the second thread: three mailboxes and page tables.
-const FRAMES: u64 = 96;
+/// Frames of the second thread: three mailboxes, links and page tables.
+const FRAMES: u64 = 160;
 const CALLS: u64 = 500;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The core of the second thread; the image starts the first elsewhere.
@@ -64,10 +66,11 @@ impl Posted {
 }
 
 extern "C" fn second(argument: u64) -> u64 {
-    // SAFETY: `call_each_other` made it of a box for this thread alone.
+    // SAFETY: `begin_second` made it of a box for this thread alone.
     let Second { mut memory, start, address } = *unsafe { Box::from_raw(argument as *mut Second) };
     let Ok(server) = Server::create(&mut memory, &start) else { return 1 };
     server.runtime.serve(Class::External, EchoDispatcher::new(Rc::new(Same)));
+    server.runtime.serve(Class::External, OrderDispatcher::new(Rc::new(Counter::default())));
     address.leave(&server.port.address(Class::External));
     server.run()
 }
@@ -76,8 +79,7 @@ extern "C" fn second(argument: u64) -> u64 {
 pub fn call_each_other(start: &Start) -> Outcome {
     let mut memory = Memory::of_program(start).map_err(line)?;
     let server = Server::create(&mut memory, start).map_err(line)?;
-    begin_second(start, &mut memory)?;
-    let to = POSTED.take();
+    let to = begin_second(start, &mut memory)?;
     let echo = EchoClient::new(server.runtime.within(PATIENCE), to);
     server.block_on(async move {
         for number in 0..CALLS {
@@ -90,8 +92,8 @@ pub fn call_each_other(start: &Start) -> Outcome {
     })
 }
 
-/// Starts the second thread in this process.
-fn begin_second(start: &Start, memory: &mut Memory) -> Outcome {
+/// Starts the second thread in this process, which serves at the address.
+pub fn begin_second(start: &Start, memory: &mut Memory) -> Result<Address, String> {
     let handle = |name| start.handle(name).ok_or("the image does not grant it cores and frames");
     let (cores, frames, space) =
         (handle(handle_name::CORES)?, handle(handle_name::FRAMES)?, handle(handle_name::SPACE)?);
@@ -103,7 +105,8 @@ fn begin_second(start: &Start, memory: &mut Memory) -> Outcome {
     let registers = spawn::registers(second, Box::into_raw(argument) as u64, top);
     let thread =
         spawn::thread(&mut Source { frames, next: 0 }, space, cores, CORE, &registers).map_err(line)?;
-    calls::thread_resume(thread).map_err(line)
+    calls::thread_resume(thread).map_err(line)?;
+    Ok(POSTED.take())
 }
 
 /// Frames of the image's grant, one piece after the other.

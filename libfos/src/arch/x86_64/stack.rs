@@ -74,3 +74,11 @@ pub unsafe fn prepare(top: u64, entry: unsafe extern "C" fn(u64) -> !, argument:
 unsafe extern "C" fn begin() -> ! {
     naked_asm!("mov rdi, r13", "call r12", "ud2")
 }
+
+/// Has SSE round down, or to nearest again: for tests of what a switch keeps.
+#[cfg(test)]
+pub fn round_down(down: bool) {
+    let control: u32 = if down { 0x3f80 } else { 0x1f80 };
+    // SAFETY: loads a valid MXCSR, all exceptions masked; tests set it back.
+    unsafe { core::arch::asm!("ldmxcsr [{}]", in(reg) &control, options(nostack)) };
+}

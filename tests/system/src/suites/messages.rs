@@ -35,6 +35,7 @@ pub fn run(runner: &mut Runner) {
 const TASKS: &[(&str, &str, i32)] = &[
     ("stackful", "a long function on a stack of its own lets others run", 0),
     ("overflow", "a stack that overflows ends the program at its guard page", 139),
+    ("links", "order holds although the way is changed at every message", 0),
     ("threads", "two threads of a process have a runtime each, and call each other", 0),
 ];
 
