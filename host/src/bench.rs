@@ -1,8 +1,9 @@
 //! What is measured, how, and against what. `document` is the form of every result, `targets` the table of what each
-//! key may cost and what stands beside it, `kernel` the suite that measures the kernel, `counts` the table of exact
-//! counts in docs/performance.md that tests compare with.
+//! key may cost and what stands beside it, `kernel` the suite that measures the kernel, `messages` the one that measures
+//! channels, `counts` the tables of exact counts in docs/performance.md that tests compare with.
 
 pub mod counts;
 pub mod document;
 pub mod kernel;
+pub mod messages;
 pub mod targets;

@@ -1,5 +1,5 @@
-//! The table of exact instruction counts in docs/performance.md, between `<!-- bench:kernel -->` and
-//! `<!-- /bench:kernel -->`: written by `./fos bench kernel --write`, compared by `./fos test kernel`. A count is the
+//! The tables of exact instruction counts in docs/performance.md, one for each suite, between `<!-- bench:SUITE -->` and
+//! `<!-- /bench:SUITE -->`: written by `./fos bench SUITE --write`, compared by `./fos test SUITE`. A count is the
 //! same on every run of one build; another compiler or a change of code moves it, and beyond the tolerance that is
 //! something to notice, explain and write down.
 
@@ -10,8 +10,6 @@ use crate::tidy::tables::{between, replaced};
 
 /// The document.
 pub const DOCUMENT: &str = "docs/performance.md";
-/// The table's mark in it.
-pub const MARK: &str = "bench:kernel";
 /// A count may differ from the table by this part of it, but always by one.
 pub const TOLERANCE: f64 = 0.02;
 /// The unit of rows that belong in the table.
@@ -28,7 +26,7 @@ pub fn render(rows: &[Row]) -> String {
         let cells = [
             format!("`{}`", row.key),
             show(row.value),
-            row.target.map(show).unwrap_or_default(),
+            row.target.map(|target| show(target.bound())).unwrap_or_default(),
             what,
             beside,
             row.ratio().map(|ratio| format!("{ratio:.3}")).unwrap_or_default(),
@@ -68,35 +66,42 @@ pub fn differences(table: &str, measured: &[Row]) -> Vec<String> {
     found
 }
 
-/// The table that stands in the document.
-pub fn written() -> Result<String> {
+/// The mark of a suite's table.
+fn mark(suite: &str) -> String {
+    format!("bench:{suite}")
+}
+
+/// A suite's table that stands in the document.
+pub fn written(suite: &str) -> Result<String> {
+    let mark = mark(suite);
     let text = std::fs::read_to_string(repository::root().join(DOCUMENT))
         .doing(format_args!("reading {DOCUMENT}"))?;
-    let table = between(&text, MARK).map(str::to_owned);
+    let table = between(&text, &mark).map(str::to_owned);
     table.ok_or_else(|| {
-        Failure::new(Code::Failed, format!("{DOCUMENT} has no table between <!-- {MARK} --> marks"))
+        Failure::new(Code::Failed, format!("{DOCUMENT} has no table between <!-- {mark} --> marks"))
     })
 }
 
-/// Writes the table into the document.
-pub fn write(rows: &[Row]) -> Result<()> {
+/// Writes a suite's table into the document.
+pub fn write(suite: &str, rows: &[Row]) -> Result<()> {
+    let mark = mark(suite);
     let path = repository::root().join(DOCUMENT);
     let text = std::fs::read_to_string(&path).doing(format_args!("reading {DOCUMENT}"))?;
-    let new = replaced(&text, MARK, &render(rows)).ok_or_else(|| {
-        Failure::new(Code::Failed, format!("{DOCUMENT} has no <!-- {MARK} --> and <!-- /{MARK} --> marks"))
+    let new = replaced(&text, &mark, &render(rows)).ok_or_else(|| {
+        Failure::new(Code::Failed, format!("{DOCUMENT} has no <!-- {mark} --> and <!-- /{mark} --> marks"))
     })?;
     std::fs::write(&path, new).doing(format_args!("writing {DOCUMENT}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::Versus;
+    use super::super::document::{Target, Versus};
     use super::*;
 
     fn rows() -> Vec<Row> {
         let versus = Some(Versus { what: "linux_futex".into(), value: 12_546.0 });
         vec![
-            Row { target: Some(45.0), ..Row::new("null_call", 40.0, UNIT, "a | b") },
+            Row { target: Some(Target::AtMost(45.0)), ..Row::new("null_call", 40.0, UNIT, "a | b") },
             Row { versus, ..Row::new("ping_pong", 1603.0, UNIT, "icount") },
             Row::new("boot_seconds", 0.2, "s", "clock"),
         ]

@@ -1,7 +1,8 @@
 //! The form of every benchmark result: one document per suite,
-//! `{"schema":"fos.bench/1","suite":…,"machine":…,"results":[{"key","value","unit","how","target","versus":{"what",
-//! "value"},"ratio"}]}`, or the same as a table. Keys are stable; `target` is the most a value may be; `ratio` is
-//! value / versus; for a key called a ratio `value` is that ratio.
+//! `{"schema":"fos.bench/1","suite":…,"machine":…,"results":[{"key","value","unit","how","target","target_is","versus":
+//! {"what","value"},"ratio"}]}`, or the same as a table. Keys are stable; `target` is the most a value may be, or the
+//! least where `target_is` says `"at least"` instead of `"at most"`; `ratio` is value / versus; for a key called a ratio
+//! `value` is that ratio.
 
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};
@@ -17,12 +18,45 @@ pub struct Row {
     pub unit: String,
     /// How it was measured, in a few words.
     pub how: String,
-    /// The most it may be.
-    pub target: Option<f64>,
+    /// What it should be.
+    pub target: Option<Target>,
     /// What stands beside it.
     pub versus: Option<Versus>,
     /// The median ratio of pairs, where pairs were measured; else it follows from the two values.
     pub paired_ratio: Option<f64>,
+}
+
+/// What a value should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// No more than this: costs.
+    AtMost(f64),
+    /// No less than this: how many times faster than others.
+    AtLeast(f64),
+}
+
+impl Target {
+    /// The number.
+    pub fn bound(self) -> f64 {
+        match self {
+            Target::AtMost(bound) | Target::AtLeast(bound) => bound,
+        }
+    }
+
+    /// Which side of it is right, in words.
+    pub fn side(self) -> &'static str {
+        match self {
+            Target::AtMost(_) => "at most",
+            Target::AtLeast(_) => "at least",
+        }
+    }
+
+    fn is_met_by(self, value: f64) -> bool {
+        match self {
+            Target::AtMost(most) => value <= most,
+            Target::AtLeast(least) => value >= least,
+        }
+    }
 }
 
 /// The same work done elsewhere.
@@ -48,9 +82,9 @@ impl Row {
         self.paired_ratio.or_else(computed)
     }
 
-    /// Whether the value is within its target; true without one.
+    /// Whether the value meets its target; true without one.
     pub fn within_target(&self) -> bool {
-        self.target.is_none_or(|target| self.value <= target)
+        self.target.is_none_or(|target| target.is_met_by(self.value))
     }
 }
 
@@ -76,18 +110,20 @@ impl Document {
     pub fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
-        table.set_header(["key", "value", "unit", "at most", "", "beside it", "", "ratio"]);
+        table.set_header(["key", "value", "unit", "target", "", "beside it", "", "ratio"]);
         for row in &self.rows {
             let (what, beside) = row
                 .versus
                 .as_ref()
                 .map_or(Default::default(), |other| (other.what.clone(), show(other.value)));
-            let verdict = if row.within_target() { "" } else { "over" };
+            let verdict = if row.within_target() { "" } else { "missed" };
             table.add_row([
                 row.key.clone(),
                 show(row.value),
                 row.unit.clone(),
-                row.target.map(show).unwrap_or_default(),
+                row.target
+                    .map(|target| format!("{} {}", target.side(), show(target.bound())))
+                    .unwrap_or_default(),
                 verdict.to_owned(),
                 beside,
                 what,
@@ -109,7 +145,8 @@ fn row_json(row: &Row) -> Value {
         "value": number(row.value),
         "unit": row.unit,
         "how": row.how,
-        "target": row.target.map(number),
+        "target": row.target.map(|target| number(target.bound())),
+        "target_is": row.target.map(Target::side),
         "versus": row.versus.as_ref().map(|other| json!({ "what": other.what, "value": number(other.value) })),
         "ratio": row.ratio(),
     })
@@ -150,7 +187,11 @@ mod tests {
 
     fn row() -> Row {
         let versus = Some(Versus { what: "linux_getppid".into(), value: 320.0 });
-        Row { target: Some(45.0), versus, ..Row::new("null_call", 40.0, "instructions", "icount") }
+        Row {
+            target: Some(Target::AtMost(45.0)),
+            versus,
+            ..Row::new("null_call", 40.0, "instructions", "icount")
+        }
     }
 
     #[test]
@@ -160,6 +201,7 @@ mod tests {
             "schema": "fos.bench/1", "suite": "kernel", "machine": "QEMU",
             "results": [{
                 "key": "null_call", "value": 40, "unit": "instructions", "how": "icount", "target": 45,
+                "target_is": "at most",
                 "versus": { "what": "linux_getppid", "value": 320 }, "ratio": 0.125,
             }],
         });
@@ -183,9 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_a_maximum() {
+    fn a_target_is_a_maximum_or_a_minimum() {
         assert!(row().within_target());
         assert!(!Row { value: 46.0, ..row() }.within_target());
+        let faster = |value| Row { value, target: Some(Target::AtLeast(20.0)), ..row() };
+        assert!(faster(20.0).within_target() && !faster(19.9).within_target());
     }
 
     #[test]

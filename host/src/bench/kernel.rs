@@ -21,8 +21,10 @@ use object::{Object, ObjectSection};
 use std::path::Path;
 use std::time::Duration;
 
+/// The suite's name.
+pub const SUITE: &str = "kernel";
 /// The image and its program.
-const IMAGE: &str = "bench";
+pub(super) const IMAGE: &str = "bench";
 const PROGRAM: &str = "bench-kernel";
 /// Counting takes seconds on an idle host.
 const MEASURE_WITHIN: Duration = Duration::from_secs(240);
@@ -50,14 +52,19 @@ pub fn measure(with_linux: bool, talk: &Talk) -> Result<Document> {
     rows.push(boot_seconds(talk)?);
     rows.extend(size(&built)?);
     let rows = rows.into_iter().map(|row| targets::apply(row, &beside));
-    Ok(Document { suite: "kernel", machine: machine(), rows: rows.collect() })
+    Ok(Document { suite: SUITE, machine: machine(), rows: rows.collect() })
 }
 
 /// The exact counts alone.
 pub fn counts(built: &Built) -> Result<Vec<Row>> {
+    counted(built, &[])
+}
+
+/// What the measuring program counts with these arguments.
+pub(super) fn counted(built: &Built, arguments: &[&str]) -> Result<Vec<Row>> {
     let mut options = Options::of(built, Accelerator::Tcg).cores(1);
     options.count_instructions = true;
-    let rows: Vec<Row> = guest(&options, &[])?.iter().map(row).collect();
+    let rows: Vec<Row> = guest(&options, arguments)?.iter().map(row).collect();
     if rows.is_empty() {
         return Err(Failure::new(Code::Failed, format!("{PROGRAM} measured nothing")));
     }

@@ -1,26 +1,34 @@
-//! The table of what each key may cost at most, and what of Linux stands beside it. The one place where a target is
+//! The tables of what is expected of each key, and what of Linux stands beside it. The one place where a target is
 //! written.
 
-use super::document::{Row, Versus};
+use super::document::{Row, Target, Versus};
 use fos_bench_linux::line::Measurement;
 
 /// What is expected of a key.
 #[derive(Clone, Copy, Debug)]
-pub struct Target {
+pub struct Expected {
     /// The key.
     pub key: &'static str,
-    /// The most it may be, in the unit it is measured in.
-    pub at_most: Option<f64>,
+    /// What it should be, in the unit it is measured in.
+    pub target: Option<Target>,
     /// The key of the Linux guest's measurement that does the same work.
     pub beside: Option<&'static str>,
 }
 
-const fn target(key: &'static str, at_most: Option<f64>, beside: Option<&'static str>) -> Target {
-    Target { key, at_most, beside }
+const fn target(key: &'static str, at_most: Option<f64>, beside: Option<&'static str>) -> Expected {
+    let target = match at_most {
+        Some(most) => Some(Target::AtMost(most)),
+        None => None,
+    };
+    Expected { key, target, beside }
+}
+
+const fn at_least(key: &'static str, least: f64) -> Expected {
+    Expected { key, target: Some(Target::AtLeast(least)), beside: None }
 }
 
 /// The kernel suite's keys.
-pub const KERNEL: &[Target] = &[
+pub const KERNEL: &[Expected] = &[
     target("null_call", Some(45.0), Some("linux_getppid")),
     target("mailbox_send_64", Some(220.0), None),
     target("mailbox_take_64", Some(48.0), None),
@@ -38,11 +46,24 @@ pub const KERNEL: &[Target] = &[
     target("kernel_text_bytes", Some(131_072.0), None),
 ];
 
+/// The messages suite's keys.
+pub const MESSAGES: &[Expected] = &[
+    target("channel_round_trip_over_floor", Some(1.3), None),
+    at_least("channel_throughput_over_best_ring", 1.5),
+    at_least("pipe_over_channel", 20.0),
+    at_least("futex_over_channel", 20.0),
+    at_least("unix_over_channel", 20.0),
+    target("channel_send_56", Some(40.0), None),
+    target("channel_take_56", Some(40.0), None),
+];
+
 /// The row with its target, and what stands beside it among Linux's measurements.
 pub fn apply(mut row: Row, linux: &[Measurement]) -> Row {
-    let Some(target) = KERNEL.iter().find(|target| target.key == row.key) else { return row };
-    row.target = target.at_most;
-    let beside = linux.iter().find(|other| Some(other.key.as_str()) == target.beside);
+    let Some(expected) = KERNEL.iter().chain(MESSAGES).find(|expected| expected.key == row.key) else {
+        return row;
+    };
+    row.target = expected.target;
+    let beside = linux.iter().find(|other| Some(other.key.as_str()) == expected.beside);
     if row.versus.is_none() {
         row.versus = beside.map(|other| Versus { what: other.key.clone(), value: other.value as f64 });
     }
@@ -62,7 +83,7 @@ mod tests {
             how: "x".into(),
         }];
         let row = apply(Row::new("null_call", 40.0, "instructions", "icount"), &linux);
-        assert_eq!(row.target, Some(45.0));
+        assert_eq!(row.target, Some(Target::AtMost(45.0)));
         assert_eq!(row.versus.unwrap().value, 323.0);
         let other = apply(Row::new("unheard_of", 1.0, "instructions", "icount"), &linux);
         assert_eq!((other.target, other.versus), (None, None));
@@ -70,7 +91,8 @@ mod tests {
 
     #[test]
     fn keys_are_distinct() {
-        let keys: std::collections::BTreeSet<_> = KERNEL.iter().map(|target| target.key).collect();
-        assert_eq!(keys.len(), KERNEL.len());
+        let keys: std::collections::BTreeSet<_> =
+            KERNEL.iter().chain(MESSAGES).map(|expected| expected.key).collect();
+        assert_eq!(keys.len(), KERNEL.len() + MESSAGES.len());
     }
 }

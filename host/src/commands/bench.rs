@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::bench::document::Document;
-use crate::bench::{counts, kernel};
+use crate::bench::{counts, kernel, messages};
 use crate::cli::BenchArguments;
 use crate::failure::{Code, Failure, Result};
 use crate::talk::Talk;
@@ -14,7 +14,10 @@ struct Suite {
     measure: fn(bool, &Talk) -> Result<Document>,
 }
 
-const SUITES: &[Suite] = &[Suite { name: "kernel", measure: kernel::measure }];
+const SUITES: &[Suite] = &[
+    Suite { name: kernel::SUITE, measure: kernel::measure },
+    Suite { name: messages::SUITE, measure: messages::measure },
+];
 
 /// Measures the named suites, or all.
 pub fn run(arguments: &BenchArguments, session: Session) -> Result<u8> {
@@ -28,12 +31,12 @@ pub fn run(arguments: &BenchArguments, session: Session) -> Result<u8> {
             data::line(format_args!("suite {}: {}\n{}", document.suite, document.machine, document.table()))?;
         }
         if arguments.write {
-            counts::write(&document.rows)?;
+            counts::write(document.suite, &document.rows)?;
         }
-        let over = document.rows.iter().filter(|row| !row.within_target()).map(|row| row.key.as_str());
-        let over: Vec<&str> = over.collect();
-        if !over.is_empty() {
-            session.talk.say(format_args!("over target: {}", over.join(", ")));
+        let missed = document.rows.iter().filter(|row| !row.within_target()).map(|row| row.key.as_str());
+        let missed: Vec<&str> = missed.collect();
+        if !missed.is_empty() {
+            session.talk.say(format_args!("missed target: {}", missed.join(", ")));
         }
     }
     Ok(0)
