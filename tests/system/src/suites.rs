@@ -7,6 +7,7 @@ use serde_json::json;
 
 mod boot;
 mod build;
+mod channels;
 mod hostile;
 mod kernel;
 mod messages;

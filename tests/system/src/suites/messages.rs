@@ -29,6 +29,7 @@ pub fn run(runner: &mut Runner) {
     for (name, what, status) in TASKS {
         runner.test(format!("on the machine: {what}"), || task(name, *status));
     }
+    super::channels::run(runner);
 }
 
 /// Cases of the program `tasks`, what each shows, and the status that it then has.
