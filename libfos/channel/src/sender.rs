@@ -38,10 +38,11 @@ impl<W: Word> Header<'_, W> {
     }
 }
 
-/// Stores as a release.
+/// Stores the header of a message behind a held one: the receiver gets there by way of the held header, whose later store
+/// is a release of this one too.
 #[inline(always)]
-fn store<W: Word>(word: &W, value: u64) {
-    word.store(value, Ordering::Release);
+fn store_behind_held<W: Word>(word: &W, value: u64) {
+    word.store(value, Ordering::Relaxed);
 }
 
 impl<'a, W: Word> Sender<'a, W> {
@@ -55,7 +56,7 @@ impl<'a, W: Word> Sender<'a, W> {
     pub fn send(&mut self, message: &[u8]) -> Result<bool, ChannelError> {
         let first = self.write(message)?;
         if self.held.is_some() {
-            first.publish(store);
+            first.publish(store_behind_held);
             return Ok(self.flush());
         }
         first.publish(W::store_then_fence);
@@ -69,7 +70,7 @@ impl<'a, W: Word> Sender<'a, W> {
         let first = self.write(message)?;
         match self.held {
             None => self.held = Some(first),
-            Some(_) => first.publish(store),
+            Some(_) => first.publish(store_behind_held),
         }
         Ok(())
     }

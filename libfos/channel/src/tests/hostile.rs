@@ -58,6 +58,15 @@ fn a_receiver_that_frees_what_was_not_sent_is_garbage() {
     }
 }
 
+#[test]
+fn a_receiver_that_frees_more_than_was_sent_is_garbage() {
+    let words = memory(3);
+    let mut sender = Sender::new(opened(&words));
+    assert_eq!(sender.send(b"x"), Ok(false));
+    words[FREED].store(2, Ordering::Relaxed);
+    assert_eq!(sender.send(&[0; 3 * SLOT_PAYLOAD]), Err(ChannelError::Garbage));
+}
+
 std::thread_local! {
     /// What the next loads answer, around and around.
     static ANSWERS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };

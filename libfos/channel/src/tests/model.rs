@@ -100,6 +100,24 @@ fn one_slot_is_used_again_and_again() {
     });
 }
 
+/// A receiver that looks a few times and waits for nobody may see memory as old as the model allows (who yields to another
+/// thread sees newer). In a ring of five, both ends have runs of several slots.
+#[test]
+fn what_is_seen_early_is_whole() {
+    let send = |mut sender: Sender<'_, Checked>, _: &thread::Thread| {
+        (1..=3).for_each(|number| _ = sender.send(&numbered(number, 16)).unwrap());
+    };
+    model(5, send, |mut receiver| {
+        let mut next = 1;
+        for _ in 0..5 {
+            if let Some(message) = received(&mut receiver).unwrap() {
+                assert_eq!(message, numbered(next, 16));
+                next += 1;
+            }
+        }
+    });
+}
+
 /// Messages of one slot and of two, around the end of a ring of three.
 #[test]
 fn long_messages_come_whole() {

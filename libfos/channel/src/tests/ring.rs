@@ -2,7 +2,8 @@
 //! beside it.
 
 use super::{header_at, opened, received, words_for};
-use crate::{ChannelError, MESSAGE_MAX, Receiver, SLOT_PAYLOAD, Sender, Shared};
+use crate::sync::Word;
+use crate::{ChannelError, LINE_WORDS, MESSAGE_MAX, Receiver, SLOT_PAYLOAD, Sender, Shared};
 use core::sync::atomic::{AtomicU64, Ordering};
 use fos_abi::channel::{MESSAGE_SLOTS_MAX, slots_for};
 use proptest::prelude::*;
@@ -233,6 +234,37 @@ fn no_wake_up_is_lost() {
             taken.store(number + 1, Ordering::Release);
         }
     });
+}
+
+/// The machine's own [`Word::store_then_fence`], which no model runs: of two threads that each store and then look at the
+/// other's word, one sees the other's store. Without the order, this processor breaks that within a few rounds.
+#[test]
+fn a_store_comes_before_what_is_loaded_after_it() {
+    const ROUNDS: usize = 300;
+    const PAIRS: usize = 2000;
+    let words = || -> Vec<AtomicU64> { (0..PAIRS * LINE_WORDS).map(|_| AtomicU64::new(0)).collect() };
+    for _ in 0..ROUNDS {
+        let (left, right, ready) = (words(), words(), AtomicU64::new(0));
+        let run = |ours: &[AtomicU64], theirs: &[AtomicU64]| -> Vec<u64> {
+            ready.fetch_add(1, Ordering::SeqCst);
+            while ready.load(Ordering::SeqCst) < 2 {
+                std::hint::spin_loop();
+            }
+            let pairs = ours.iter().zip(theirs).step_by(LINE_WORDS);
+            pairs
+                .map(|(ours, theirs)| {
+                    ours.store_then_fence(1);
+                    Word::load(theirs, Ordering::SeqCst)
+                })
+                .collect()
+        };
+        let (seen_left, seen_right) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| run(&left, &right));
+            let seen = run(&right, &left);
+            (seen, other.join().unwrap())
+        });
+        assert!(seen_left.iter().zip(&seen_right).all(|(left, right)| left + right > 0));
+    }
 }
 
 /// Sends a message, waits while the ring is full, and rings (unparks) a receiver that sleeps.
