@@ -1,5 +1,5 @@
 //! The part of suite `messages` about channels: their instruction counts, and under `--long` the bugs of tests/mutants.md,
-//! each of which a test must notice. (Those tests run in suite `kernel`, with all of the guest's libraries.)
+//! each of which a test must notice.
 
 use crate::mutants;
 use crate::runner::{Outcome, Runner, fail};

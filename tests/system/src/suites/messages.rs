@@ -1,5 +1,5 @@
-//! Suite `messages`: the unit and property tests of interfaces, codecs and the cooperative runtime; misuse of the interface
-//! macro; and the runtime over the kernel, in whole machines under TCG.
+//! Suite `messages`: the unit and property tests of channels, interfaces, codecs and the cooperative runtime; misuse of
+//! the interface macro; and the runtime over the kernel, in whole machines under TCG. `channels.rs` has more about channels.
 
 use crate::fos::Fos;
 use crate::libtest;
@@ -9,7 +9,7 @@ use std::time::Duration;
 mod misuse;
 
 /// The crates whose unit tests belong here, and not to the suite `kernel`.
-pub const LIBRARIES: [&str; 3] = ["fos-macros", "fos-messages", "fos-runtime"];
+pub const LIBRARIES: [&str; 4] = ["fos-channel", "fos-macros", "fos-messages", "fos-runtime"];
 /// Ends a machine that hangs.
 const WITHIN: Duration = Duration::from_secs(90);
 
