@@ -164,5 +164,5 @@ pub fn wait(microseconds: u64) {
 }
 
 #[cfg(test)]
-#[path = "../../tests/clock.rs"]
+#[path = "tests/clock.rs"]
 mod tests;
