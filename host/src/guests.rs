@@ -29,7 +29,8 @@ pub const ROOT: &str = "fos-root";
 /// The Linux personality's crate.
 pub const PERSONALITY: &str = "fos-posix";
 /// Members of the workspace that are ordinary programs of the host. Every other member is guest code.
-pub const HOST_CRATES: &[&str] = &["fos-host", "fos-tests", "fos-bench-linux", "fos-bench-messages"];
+pub const HOST_CRATES: &[&str] =
+    &["fos-host", "fos-sim", "fos-tests", "fos-bench-linux", "fos-bench-messages"];
 
 /// Every guest binary.
 pub const GUESTS: &[Guest] = &[

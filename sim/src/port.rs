@@ -1,0 +1,68 @@
+//! What a runtime in the simulator stands on.
+
+use crate::mailbox::Letter;
+use crate::world::World;
+use fos_abi::Identity;
+use fos_messages::rpc::{Address, SendError};
+use fos_runtime::Instant;
+use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route};
+
+/// One process's side of the world.
+pub struct SimulatedPort {
+    pub world: World,
+    pub process: usize,
+}
+
+impl SimulatedPort {
+    /// Does something in the world, which is not the server's time.
+    fn world<T>(&self, work: impl FnOnce(&mut crate::world::Inner) -> T) -> T {
+        self.world.0.stopwatch.outside(|| work(&mut self.world.0.inner.borrow_mut()))
+    }
+}
+
+impl Port for SimulatedPort {
+    fn now(&self) -> Instant {
+        Instant { nanoseconds: self.world.now() }
+    }
+    fn random(&self) -> u64 {
+        self.world(|world| world.members[self.process].random.next())
+    }
+    fn identity(&self) -> Identity {
+        self.world(|world| world.members[self.process].identity)
+    }
+    fn address(&self, class: Class) -> Address {
+        self.world(|world| world.members[self.process].addresses[class as usize])
+    }
+    fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
+        self.world(|world| world.send(self.process, to, message))
+    }
+    fn send_back(&self, _: Route, _: &[u8]) -> Result<(), SendError> {
+        Err(SendError::Closed)
+    }
+    fn has_way_back(&self, _: &Address) -> bool {
+        false
+    }
+    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
+        let route = Route::MAILBOX;
+        match self.world(|world| world.take(self.process, class)) {
+            None => return false,
+            Some(Letter::Ended { cookie }) => {
+                let event = Event::Ended { cookie };
+                show(Incoming { sender: Identity::KERNEL, badge: 0, route, event });
+            }
+            Some(Letter::Message { from, badge, bytes, .. }) => {
+                show(Incoming { sender: from, badge, route, event: Event::Message(&bytes) });
+            }
+        }
+        true
+    }
+    fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {
+        self.world(|world| world.watch(self.process, peer, cookie))
+    }
+    fn unwatch(&self, cookie: u64) {
+        self.world(|world| world.unwatch(self.process, cookie));
+    }
+    fn answer_room(&self) -> AnswerRoom {
+        self.world(|world| world.answer_room(self.process))
+    }
+}

@@ -1,0 +1,44 @@
+//! The scenarios: what runs, what may go wrong in it, and what must hold whatever does. One file each.
+
+use crate::faults::Dangers;
+use crate::run::Figure;
+use crate::world::World;
+
+mod echo;
+#[cfg(test)]
+pub(crate) mod planted;
+
+/// A scenario.
+#[derive(Debug)]
+pub struct Scenario {
+    /// What users type.
+    pub name: &'static str,
+    /// What it shows, in one line.
+    pub about: &'static str,
+    /// Cores, unless said otherwise.
+    pub cores: u32,
+    /// About how many messages, unless said otherwise.
+    pub messages: u64,
+    /// Starts its processes.
+    pub begin: fn(&World, u64) -> Box<dyn Course>,
+}
+
+/// A scenario under way.
+pub trait Course {
+    /// What a seed may break.
+    fn dangers(&self) -> Dangers;
+    /// Whether it has come to its end. Asked between any two events.
+    fn is_over(&self) -> bool;
+    /// What must hold at the end. What must hold all the time is said by [`World::broken`] when it does not.
+    fn end(&self) -> Result<(), String>;
+    /// What it found.
+    fn figures(&self, world: &World) -> Vec<Figure>;
+}
+
+/// Every scenario.
+pub const SCENARIOS: &[Scenario] = &[echo::SCENARIO];
+
+/// The scenario of this name.
+pub fn find(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name)
+}
