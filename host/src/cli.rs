@@ -54,6 +54,13 @@ pub enum Command {
     Test(TestArguments),
     /// Measure, all suites or the named ones
     Bench(BenchArguments),
+    /// Run servers in the simulator: thousands of cores, virtual time, one seed
+    #[command(after_help = SIM_EXAMPLES)]
+    Sim {
+        #[command(subcommand)]
+        #[allow(missing_docs)]
+        command: SimCommand,
+    },
     /// Check format, lints, the tree's own rules, documents and licences
     Check(CheckArguments),
     /// Start a stopped machine and a debugger on its kernel
@@ -184,16 +191,114 @@ pub struct TestArguments {
 Examples:
   ./fos bench kernel           a table
   ./fos bench kernel --json    one document: {\"schema\":\"fos.bench/1\",...}
-  ./fos bench kernel --write   also write the instruction counts into docs/performance.md")]
+  ./fos bench kernel --write   also write the instruction counts into docs/performance.md
+  ./fos bench costs --write    measure what the simulator charges, into sim/costs/default.toml")]
 pub struct BenchArguments {
     /// Suites to run; all when none is named
     pub suites: Vec<String>,
     /// Leave out the Linux guest beside it
     #[arg(long)]
     pub without_linux: bool,
-    /// Write the exact counts into the table of docs/performance.md
+    /// Write what was measured into the tree: exact counts, or the simulator's costs
     #[arg(long)]
     pub write: bool,
+}
+
+const SIM_EXAMPLES: &str = "\
+Examples:
+  ./fos sim list                                the scenarios
+  ./fos sim run echo --seed 7 --cores 1024      one run
+  ./fos sim run echo --fault 'kill server-1 at message 120'
+  ./fos sim sweep --seeds 1000                  every scenario, faults drawn from each seed
+  ./fos sim sweep echo --seeds 1 --cores 4 --messages 100 --kill-points
+  ./fos sim figure shootdown --csv              the numbers behind a figure
+
+A run that fails prints the command that repeats it and exits with 1.";
+
+/// `fos sim`.
+#[derive(Debug, Subcommand)]
+pub enum SimCommand {
+    /// Name the scenarios
+    List,
+    /// Run a scenario once
+    Run {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        run: SimRunArguments,
+        /// Print every step and message
+        #[arg(long)]
+        trace: bool,
+    },
+    /// Run scenarios with many seeds, each with the faults that it draws
+    Sweep {
+        /// Scenarios to run; all when none is named
+        scenarios: Vec<String>,
+        /// How many seeds
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        seeds: u64,
+        /// The first seed
+        #[arg(long, value_name = "S", default_value_t = 0)]
+        from: u64,
+        /// Instead of drawn faults: a run for each message after which each process may end
+        #[arg(long)]
+        kill_points: bool,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        shape: SimShape,
+    },
+    /// Run once more what failed, with its trace, and compare that
+    Replay {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        run: SimRunArguments,
+        /// Number that the trace had
+        #[arg(long, value_name = "TRACE")]
+        expect: Option<String>,
+    },
+    /// Print the numbers of a figure that the simulator models: shared-state or shootdown
+    Figure {
+        /// Which; all when none is named
+        name: Option<String>,
+        /// Print comma-separated values instead of a table
+        #[arg(long)]
+        csv: bool,
+        /// Also draw it into docs/figures
+        #[arg(long)]
+        write: bool,
+    },
+}
+
+/// How large a simulated run is, and what things cost in it.
+#[derive(Clone, Debug, Args)]
+pub struct SimShape {
+    /// Simulated cores [default: as the scenario says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=65536))]
+    pub cores: Option<u32>,
+    /// About how many messages it is to have [default: as the scenario says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub messages: Option<u64>,
+    /// Cost file, default or 8x4 of sim/costs/, or a path [default: default]
+    #[arg(long, value_name = "FILE")]
+    pub costs: Option<String>,
+}
+
+/// One run of the simulator; shared by `sim run` and `sim replay`.
+#[derive(Clone, Debug, Args)]
+pub struct SimRunArguments {
+    /// Scenario to run
+    pub scenario: String,
+    /// Where chance comes from
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Fault, as it is printed; may be repeated: 'kill PROCESS at message N', 'stop core N at 5us', ...
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+    /// Draw faults from the seed
+    #[arg(long, conflicts_with = "fault")]
+    pub faults: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub shape: SimShape,
 }
 
 /// `fos check`.

@@ -10,6 +10,7 @@ pub mod check;
 pub mod doctor;
 pub mod gdb;
 pub mod run;
+pub mod sim;
 pub mod test;
 
 /// What a subcommand knows beside its own arguments.
@@ -29,6 +30,7 @@ pub fn run(cli: Cli, talk: Talk) -> Result<u8> {
         Command::Run(arguments) => run::run(&arguments, session),
         Command::Test(arguments) => test::run(&arguments, session),
         Command::Bench(arguments) => bench::run(&arguments, session),
+        Command::Sim { command } => sim::run(&command, session),
         Command::Check(arguments) => check::run(&arguments, session),
         Command::Gdb(arguments) => gdb::run(&arguments, session),
         Command::Doctor => doctor::run(session),

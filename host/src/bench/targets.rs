@@ -57,11 +57,17 @@ pub const MESSAGES: &[Expected] = &[
     target("channel_take_56", Some(40.0), None),
 ];
 
+/// The simulator suite's keys.
+pub const SIM: &[Expected] = &[target("sim_1024_cores_seconds", Some(30.0), None)];
+
+/// Every suite's keys.
+fn all() -> impl Iterator<Item = &'static Expected> {
+    KERNEL.iter().chain(MESSAGES).chain(SIM)
+}
+
 /// The row with its target, and what stands beside it among Linux's measurements.
 pub fn apply(mut row: Row, linux: &[Measurement]) -> Row {
-    let Some(expected) = KERNEL.iter().chain(MESSAGES).find(|expected| expected.key == row.key) else {
-        return row;
-    };
+    let Some(expected) = all().find(|expected| expected.key == row.key) else { return row };
     row.target = expected.target;
     let beside = linux.iter().find(|other| Some(other.key.as_str()) == expected.beside);
     if row.versus.is_none() {
@@ -91,8 +97,7 @@ mod tests {
 
     #[test]
     fn keys_are_distinct() {
-        let keys: std::collections::BTreeSet<_> =
-            KERNEL.iter().chain(MESSAGES).map(|expected| expected.key).collect();
-        assert_eq!(keys.len(), KERNEL.len() + MESSAGES.len());
+        let keys: std::collections::BTreeSet<_> = all().map(|expected| expected.key).collect();
+        assert_eq!(keys.len(), all().count());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::bench::document::Document;
-use crate::bench::{counts, kernel, messages};
+use crate::bench::{costs, counts, kernel, messages, sim};
 use crate::cli::BenchArguments;
 use crate::failure::{Code, Failure, Result};
 use crate::talk::Talk;
@@ -12,17 +12,25 @@ use crate::{data, packages};
 struct Suite {
     name: &'static str,
     measure: fn(bool, &Talk) -> Result<Document>,
+    /// Whether it starts machines.
+    needs_qemu: bool,
+    /// Puts what was measured where the tree keeps it.
+    write: fn(&Document) -> Result<()>,
 }
 
 const SUITES: &[Suite] = &[
-    Suite { name: kernel::SUITE, measure: kernel::measure },
-    Suite { name: messages::SUITE, measure: messages::measure },
+    Suite { name: kernel::SUITE, measure: kernel::measure, needs_qemu: true, write: write_counts },
+    Suite { name: messages::SUITE, measure: messages::measure, needs_qemu: true, write: write_counts },
+    Suite { name: costs::SUITE, measure: costs::measure, needs_qemu: false, write: costs::write },
+    Suite { name: sim::SUITE, measure: sim::measure, needs_qemu: false, write: |_| Ok(()) },
 ];
 
 /// Measures the named suites, or all.
 pub fn run(arguments: &BenchArguments, session: Session) -> Result<u8> {
     let suites = choose(&arguments.suites)?;
-    packages::ensure(&[packages::QEMU], &session.talk)?;
+    if suites.iter().any(|suite| suite.needs_qemu) {
+        packages::ensure(&[packages::QEMU], &session.talk)?;
+    }
     for suite in suites {
         let document = (suite.measure)(!arguments.without_linux, &session.talk)?;
         if session.json {
@@ -31,7 +39,7 @@ pub fn run(arguments: &BenchArguments, session: Session) -> Result<u8> {
             data::line(format_args!("suite {}: {}\n{}", document.suite, document.machine, document.table()))?;
         }
         if arguments.write {
-            counts::write(document.suite, &document.rows)?;
+            (suite.write)(&document)?;
         }
         let missed = document.rows.iter().filter(|row| !row.within_target()).map(|row| row.key.as_str());
         let missed: Vec<&str> = missed.collect();
@@ -40,6 +48,10 @@ pub fn run(arguments: &BenchArguments, session: Session) -> Result<u8> {
         }
     }
     Ok(0)
+}
+
+fn write_counts(document: &Document) -> Result<()> {
+    counts::write(document.suite, &document.rows)
 }
 
 fn choose(names: &[String]) -> Result<Vec<&'static Suite>> {

@@ -11,6 +11,7 @@ mod channels;
 mod hostile;
 mod kernel;
 mod messages;
+mod sim;
 mod tool;
 
 /// A named group of tests.
@@ -64,6 +65,13 @@ pub const SUITES: &[Suite] = &[
         minutes_max: 5,
         budget: "5 with kernel and boot",
         run: hostile::run,
+    },
+    Suite {
+        name: "sim",
+        about: "the simulator: its own tests, seeds with faults, replays byte for byte, its speed",
+        minutes_max: 3,
+        budget: "3",
+        run: sim::run,
     },
     Suite {
         name: "tool",

@@ -9,7 +9,8 @@ use fos_host::failure::{Code, Context, Result};
 use fos_host::guests::HOST_CRATES;
 use std::net::{Ipv4Addr, TcpListener};
 
-const COMMANDS: [&str; 7] = ["build", "run", "test", "bench", "check", "gdb", "doctor"];
+const COMMANDS: [&str; 8] = ["build", "run", "test", "bench", "sim", "check", "gdb", "doctor"];
+const SIM_COMMANDS: [&str; 5] = ["list", "run", "sweep", "replay", "figure"];
 
 /// Runs the command in every way that needs no machine.
 pub fn run(runner: &mut Runner) {
@@ -33,6 +34,11 @@ fn help(runner: &mut Runner) {
             golden_help(&[command, "--help"], &format!("help-{command}.txt"))
         });
     }
+    for command in SIM_COMMANDS {
+        runner.test(format!("help: fos sim {command} --help"), || {
+            golden_help(&["sim", command, "--help"], &format!("help-sim-{command}.txt"))
+        });
+    }
 }
 
 fn golden_help(words: &[&str], file: &str) -> Outcome {
@@ -44,12 +50,25 @@ fn golden_help(words: &[&str], file: &str) -> Outcome {
 
 /// Each documented code that needs no machine, and that stdout stays empty.
 fn exit_codes(runner: &mut Runner) {
-    let cases: [(&str, &[&str], Code, &str); 6] = [
+    let cases: [(&str, &[&str], Code, &str); 9] = [
         ("no subcommand is a usage error", &[], Code::Usage, "Usage"),
         ("an unknown flag is a usage error", &["run", "--nope"], Code::Usage, "--nope"),
         ("256 cores are a usage error", &["run", "--cores", "256"], Code::Usage, "256"),
         ("an unknown image is not found", &["run", "--image", "nope"], Code::NotFound, "hello"),
         ("an unknown test suite is not found", &["test", "nope"], Code::NotFound, "boot"),
+        ("an unknown scenario is not found", &["sim", "run", "nope"], Code::NotFound, "echo"),
+        (
+            "an unknown cost file is not found",
+            &["sim", "run", "echo", "--costs", "nope"],
+            Code::NotFound,
+            "8x4",
+        ),
+        (
+            "no fault is a usage error",
+            &["sim", "run", "echo", "--fault", "nope"],
+            Code::Usage,
+            "kill PROCESS",
+        ),
         ("an unknown bench suite is not found", &["bench", "nope"], Code::NotFound, "kernel"),
     ];
     for (name, words, code, part) in cases {
@@ -121,7 +140,8 @@ fn documents(runner: &mut Runner) {
 fn unit_tests(runner: &mut Runner) {
     let mut built = Ok(Vec::new());
     runner.test("unit tests of the host build", || {
-        let crates: Vec<String> = HOST_CRATES.iter().map(|name| (*name).to_owned()).collect();
+        let crates = HOST_CRATES.iter().filter(|name| **name != super::sim::CRATE);
+        let crates: Vec<String> = crates.map(|name| (*name).to_owned()).collect();
         built = libtest::build(&crates, "release");
         built.as_ref().map(|_| ()).map_err(Clone::clone)
     });

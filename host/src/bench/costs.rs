@@ -1,0 +1,320 @@
+//! Suite `costs`: what the simulator charges, measured natively on this host. A row's key is the number's name in the cost
+//! file, so `--write` puts the rows into `sim/costs/default.toml` with how each was found. What can't be measured here
+//! (a network) stays as it stands there.
+//!
+//! Each number is what one round in ten was faster than, of many short ones, since other work on the host only adds; a
+//! step's is the median of its occurrences.
+//!
+//! Where the host has no equal of the simulated thing, a thing that is about as heavy stands in for it: Linux's getppid
+//! for a call of the kernel, unpark for an interrupt, and the time until the unparked thread runs for waking a core.
+
+use super::document::{Document, Row, median};
+use crate::failure::{Code, Context, Failure, Result};
+use crate::repository;
+use crate::talk::Talk;
+use fos_sim::{Clock, Costs, Number, Setup, scenarios};
+use std::hint::{black_box, spin_loop};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The suite's name.
+pub const SUITE: &str = "costs";
+/// The file that is written.
+const FILE: &str = "sim/costs/default.toml";
+/// Rounds, short enough that many end before the scheduler takes a core away.
+const ROUNDS: usize = 400;
+/// Repetitions in a round.
+const TIMES: u32 = 500;
+/// Of all rounds, one in so many was faster than what counts: whatever else runs on the host only adds.
+const LOW: usize = 10;
+/// Lines that are written by one core and read by another in one go.
+const LINES: usize = 64;
+/// A message's calls in the run that times handlers.
+const MESSAGES: u64 = 100_000;
+
+/// A cache line of its own, away from the neighbour that is fetched with it.
+#[repr(align(128))]
+#[derive(Default)]
+struct Line(AtomicU64);
+
+/// Measures everything.
+pub fn measure(_: bool, talk: &Talk) -> Result<Document> {
+    let stage = talk.stage("measured what things cost");
+    let (one, other) = cores()?;
+    let mut rows = vec![
+        row("transfer.0", copy(16 << 10)?, "a line copied within the first cache"),
+        row(
+            "transfer.1",
+            round_trip(one, other)? / 2.0,
+            "half a round trip over two lines, two pinned cores",
+        ),
+        row("machine.copy_line", copy(512 << 10)?, "a line copied within the second cache"),
+        row("machine.trap", repeated(|| _ = black_box(rustix::process::getppid())), "Linux's getppid"),
+    ];
+    let (post, occupancy) = burst(one, other)?;
+    rows.push(row("machine.post_line", post, "one of 64 lines written that another core had read"));
+    rows.push(row("machine.line_occupancy", occupancy, "one of 64 lines read that another core had written"));
+    let (interrupt, wake) = waking(one, other)?;
+    rows.push(row("machine.ipi", interrupt, "unpark of a thread that sleeps on another core"));
+    rows.push(row("machine.wake", wake, "from unpark until the thread on the other core runs"));
+    rows.push(row("machine.switch", switch(one)?, "sched_yield to a thread of the same core"));
+    rows.extend(steps()?);
+    stage.done();
+    Ok(Document { suite: SUITE, machine: processor(), rows })
+}
+
+/// Writes the rows into the cost file.
+pub fn write(document: &Document) -> Result<()> {
+    let number = |row: &Row| {
+        let from = format!("{}, {}", row.how, document.machine);
+        (row.key.clone(), Number::new(row.value.round() as u64, &from))
+    };
+    let numbers: Vec<(String, Number)> = document.rows.iter().map(number).collect();
+    let failed = |why| Failure::new(Code::Failed, why);
+    let costs = Costs::load("default").and_then(|costs| costs.with(&numbers)).map_err(failed)?;
+    std::fs::write(repository::root().join(FILE), costs.render()).doing(format_args!("writing {FILE}"))
+}
+
+fn row(key: &str, nanoseconds: f64, how: &str) -> Row {
+    Row::new(key, nanoseconds, "ns", how)
+}
+
+/// The medians of the steps of `echo`, run with a clock beside it.
+fn steps() -> Result<Vec<Row>> {
+    let scenario = scenarios::find("echo");
+    let (Some(scenario), Ok(costs)) = (scenario, Costs::load("default")) else {
+        return Err(Failure::new(Code::Bug, "the simulator has lost its first scenario or its cost file"));
+    };
+    let setup = Setup { messages: MESSAGES, ..Setup::new(scenario, 1, costs) };
+    let measured =
+        setup.measure(Box::new(Real(Instant::now()))).map_err(|why| Failure::new(Code::Failed, why))?;
+    let how = "median of its steps in `echo`, without the mailboxes";
+    let of = |name: &str| {
+        let times = measured.get(name).map(|times| times.iter().map(|time| *time as f64).collect());
+        let value = times.and_then(median);
+        value.ok_or_else(|| Failure::new(Code::Bug, format!("`echo` never did what is called {name}")))
+    };
+    Ok(vec![
+        row("steps.response", of("response")?, how),
+        row("steps.task", of("task")?, how),
+        row("steps.garbage", of("response")?, "taken to be as long as a response"),
+        row("steps.background", of("task")?, "taken to be as long as a task"),
+        row("handlers.Counter.mirror", of("Counter.mirror")?, how),
+        row("handlers.Counter.count", of("Counter.count")?, how),
+    ])
+}
+
+struct Real(Instant);
+
+impl Clock for Real {
+    fn nanoseconds(&self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
+    }
+}
+
+/// Two cores of this host.
+fn cores() -> Result<(usize, usize)> {
+    let allowed = rustix::thread::sched_getaffinity(None).doing("asking for this process's cores")?;
+    let mut cores = (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+    match (cores.next(), cores.next()) {
+        (Some(one), Some(other)) => Ok((one, other)),
+        _ => {
+            Err(Failure::new(Code::HostLacks, "costs are measured between two cores, and this host has one"))
+        }
+    }
+}
+
+fn pin(core: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(core);
+    // Not allowed: then the scheduler's own placement is what is measured.
+    let _ = rustix::thread::sched_setaffinity(None, &set);
+}
+
+/// What a tenth of the values is below of.
+fn low(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / LOW).copied().unwrap_or_default()
+}
+
+/// What one call takes.
+fn repeated(mut work: impl FnMut()) -> f64 {
+    let round = |_| {
+        let began = Instant::now();
+        (0..TIMES).for_each(|_| work());
+        began.elapsed().as_nanos() as f64 / f64::from(TIMES)
+    };
+    low((0..ROUNDS).map(round).collect())
+}
+
+/// Copying one line, in a buffer of this size.
+fn copy(bytes: usize) -> Result<f64> {
+    let (source, mut target) = (vec![1u8; 64], vec![0u8; bytes]);
+    let mut at = 0;
+    Ok(repeated(|| {
+        target[at..at + 64].copy_from_slice(black_box(&source));
+        black_box(&mut target);
+        at = (at + 64) % bytes;
+    }))
+}
+
+/// Runs `first` here on one core and `second` on the other, and answers what the first one says.
+fn pair<T>(cores: (usize, usize), first: impl FnOnce() -> T + Send, second: impl FnOnce() + Send) -> Result<T>
+where
+    T: Send,
+{
+    let barrier = Barrier::new(2);
+    let outcome = thread::scope(|scope| {
+        let one = scope.spawn(|| {
+            pin(cores.0);
+            barrier.wait();
+            first()
+        });
+        scope.spawn(|| {
+            pin(cores.1);
+            barrier.wait();
+            second();
+        });
+        one.join()
+    });
+    outcome.map_err(|_| Failure::new(Code::Bug, "a measuring thread panicked"))
+}
+
+/// Each side writes its own line and waits for the other's.
+fn round_trip(one: usize, other: usize) -> Result<f64> {
+    let (there, back) = (Line::default(), Line::default());
+    let turns = u64::from(TIMES) * ROUNDS as u64;
+    let ask = || {
+        let mut number = 0;
+        repeated(|| {
+            number += 1;
+            there.0.store(number, Ordering::Release);
+            wait_for(&back, number);
+        })
+    };
+    let answer = || {
+        for number in 1..=turns {
+            wait_for(&there, number);
+            back.0.store(number, Ordering::Release);
+        }
+    };
+    pair((one, other), ask, answer)
+}
+
+fn wait_for(line: &Line, number: u64) {
+    while line.0.load(Ordering::Acquire) < number {
+        spin_loop();
+    }
+}
+
+/// Many lines at once, so that their transfers overlap: what one costs the writer, and the reader.
+fn burst(one: usize, other: usize) -> Result<(f64, f64)> {
+    let rounds = 2_000;
+    let lines: Vec<Line> = (0..LINES).map(|_| Line::default()).collect();
+    let (there, back, read) = (Line::default(), Line::default(), Line::default());
+    let timed = |work: &dyn Fn(&Line)| {
+        let began = Instant::now();
+        lines.iter().for_each(work);
+        began.elapsed().as_nanos() as f64 / LINES as f64
+    };
+    let write = || {
+        let mut times = Vec::new();
+        for number in 1..=rounds {
+            times.push(timed(&|line| line.0.store(number, Ordering::SeqCst)));
+            there.0.store(number, Ordering::Release);
+            wait_for(&back, number);
+        }
+        low(times)
+    };
+    let fetch = || {
+        let mut times = Vec::new();
+        for number in 1..=rounds {
+            wait_for(&there, number);
+            times.push(timed(&|line| _ = black_box(line.0.load(Ordering::Relaxed))));
+            back.0.store(number, Ordering::Release);
+        }
+        // In tenths, through the only thing that the two sides share.
+        let tenths = low(times) * 10.0;
+        read.0.store(tenths as u64, Ordering::Release);
+    };
+    let post = pair((one, other), write, fetch)?;
+    Ok((post, read.0.load(Ordering::Acquire) as f64 / 10.0))
+}
+
+/// What waking a sleeping thread costs who wakes it, and how long it takes until it runs.
+fn waking(one: usize, other: usize) -> Result<(f64, f64)> {
+    let rounds = 300;
+    let (turn, woken, began) = (Arc::new(Line::default()), Arc::new(Line::default()), Instant::now());
+    let (sleeper_turn, sleeper_woken) = (turn.clone(), woken.clone());
+    let sleeper = thread::spawn(move || {
+        pin(other);
+        for number in 1..=rounds {
+            while sleeper_turn.0.load(Ordering::Acquire) < number {
+                thread::park();
+            }
+            sleeper_woken.0.store(began.elapsed().as_nanos() as u64, Ordering::Release);
+        }
+    });
+    pin(one);
+    let (mut costs, mut delays) = (Vec::new(), Vec::new());
+    for number in 1..=rounds {
+        let last = woken.0.load(Ordering::Acquire);
+        // Long enough for the other side to fall asleep.
+        thread::sleep(Duration::from_micros(300));
+        let before = began.elapsed().as_nanos() as u64;
+        turn.0.store(number, Ordering::Release);
+        sleeper.thread().unpark();
+        costs.push((began.elapsed().as_nanos() as u64 - before) as f64);
+        while woken.0.load(Ordering::Acquire) == last {
+            spin_loop();
+        }
+        delays.push(woken.0.load(Ordering::Acquire).saturating_sub(before) as f64);
+    }
+    sleeper.join().map_err(|_| Failure::new(Code::Bug, "a measuring thread panicked"))?;
+    Ok((low(costs), low(delays)))
+}
+
+/// Two threads of one core give it to each other.
+fn switch(core: usize) -> Result<f64> {
+    let over = Line::default();
+    let yields = || {
+        let took = repeated(rustix::thread::sched_yield);
+        over.0.store(1, Ordering::Release);
+        took
+    };
+    let other = || {
+        while over.0.load(Ordering::Acquire) == 0 {
+            rustix::thread::sched_yield();
+        }
+    };
+    // Each yield is a switch there and one back.
+    Ok(pair((core, core), yields, other)? / 2.0)
+}
+
+/// The processor's name.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("an unnamed processor");
+    let name = line.trim_start_matches([' ', '\t', ':']).trim();
+    let is_virtual = text.lines().any(|line| line.starts_with("flags") && line.contains(" hypervisor"));
+    if is_virtual { format!("{name} in a virtual machine") } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_a_number_of_the_cost_file() {
+        let costs = Costs::load("default").unwrap();
+        let document = measure(false, &Talk::SILENT).unwrap();
+        for row in &document.rows {
+            assert!(row.value.is_finite() && row.value < 1e7, "{row:?}");
+            let changed = costs.with(&[(row.key.clone(), Number::new(777_777, "a test"))]).unwrap();
+            assert!(changed.render().contains("777777"), "{}", row.key);
+        }
+    }
+}
