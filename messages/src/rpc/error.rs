@@ -70,6 +70,8 @@ pub enum CallError<E = Never> {
     Overloaded,
     /// The server is not the one for this now. It was not done.
     NotNow,
+    /// The name that it was for means nothing. It was not sent.
+    NotFound,
     /// The server sends its clients elsewhere, again and again. It was not done.
     Redirected(Address),
     /// The server has no such operation.
@@ -110,6 +112,7 @@ impl<E> CallError<E> {
             CallError::TooManyCalls => CallError::TooManyCalls,
             CallError::Overloaded => CallError::Overloaded,
             CallError::NotNow => CallError::NotNow,
+            CallError::NotFound => CallError::NotFound,
             CallError::Redirected(address) => CallError::Redirected(address),
             CallError::Unknown => CallError::Unknown,
             CallError::Malformed => CallError::Malformed,
@@ -130,6 +133,7 @@ impl<E: core::fmt::Display> core::fmt::Display for CallError<E> {
             CallError::TooManyCalls => write!(formatter, "too many calls are under way: wait for one to end"),
             CallError::Overloaded => write!(formatter, "the server is overloaded: try again later"),
             CallError::NotNow => write!(formatter, "the server is not the one for this now: try again"),
+            CallError::NotFound => write!(formatter, "there is no such name"),
             CallError::Redirected(_) => write!(formatter, "the servers send this request in a circle"),
             CallError::Unknown => write!(formatter, "the server has no such operation"),
             CallError::Malformed => write!(formatter, "the server could not read the request"),

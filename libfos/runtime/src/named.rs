@@ -1,0 +1,228 @@
+//! Calls to a name. What a look-up answered is kept and used until it is refused at use; then the name is looked up again
+//! and the call made again, if it is certain that nothing was done or if doing it twice is doing it once. The caller sees
+//! none of this, until its time is over.
+
+use crate::{Instant, Runtime};
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
+use fos_messages::names::{
+    DirectoryKey, Entry, Found, NameError, NamesClient, Path, Policy, Query, RequestNumber,
+};
+use fos_messages::rpc::{Address, Answer, CallError, Caller, Operation, SendError, WriteBody};
+
+use crate::Within;
+
+/// Names that are kept.
+pub const KEPT_MAX: usize = 256;
+/// How long one member of naming may take.
+const NAMING_WITHIN: Duration = Duration::from_millis(250);
+/// How long to wait before a name that has nobody now, or nobody with time, is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(1);
+/// A request that was running when this many servers ended is not tried again.
+const DEATHS_MAX: u32 = 2;
+
+/// A process's way to naming, and what it was told.
+pub struct Names {
+    runtime: Runtime,
+    /// Members of naming; the first that answers is asked until it does not.
+    servers: Vec<Address>,
+    asked: Cell<usize>,
+    place: (u16, u16),
+    hash: u64,
+    seen: Cell<u64>,
+    last_number: Cell<u64>,
+    kept: RefCell<BTreeMap<Path, Address>>,
+}
+
+type Refused = CallError<NameError>;
+
+impl Names {
+    /// A client of these members of naming, on a machine and core.
+    pub fn new(runtime: Runtime, servers: Vec<Address>, place: (u16, u16)) -> Rc<Names> {
+        let hash = runtime.port().identity().0;
+        let (asked, seen, last_number, kept) = (Cell::new(0), Cell::new(0), Cell::new(0), RefCell::default());
+        Rc::new(Names { runtime, servers, asked, place, hash, seen, last_number, kept })
+    }
+
+    /// Calls to whoever is under a name, each within a time, retries included.
+    pub fn at(self: &Rc<Self>, path: Path, time: Duration) -> Named {
+        Named { names: self.clone(), path, time }
+    }
+
+    /// Looks a name up at naming, whatever is kept.
+    pub async fn look_up(&self, path: &Path) -> Result<Found, Refused> {
+        let (machine, core) = self.place;
+        let found = self.ask(|naming| {
+            let query = Query { seen: self.seen.get(), machine, core, hash: self.hash };
+            async move { naming.look_up(path.clone(), query).await }
+        });
+        let (found, version) = found.await?;
+        self.saw(version);
+        Ok(found)
+    }
+
+    /// Makes a name with a key of its own below one whose key is `key`.
+    pub async fn make(
+        &self,
+        path: &Path,
+        key: DirectoryKey,
+        own_key: DirectoryKey,
+        lasting: bool,
+    ) -> Result<(), Refused> {
+        self.change(
+            |naming, number| async move { naming.make(number, path.clone(), key, own_key, lasting).await },
+        )
+        .await
+    }
+
+    /// Registers this process under a name.
+    pub async fn register(&self, path: &Path, key: DirectoryKey, entry: &Entry) -> Result<(), Refused> {
+        self.change(|naming, number| async move {
+            naming.register(number, path.clone(), key, entry.clone()).await
+        })
+        .await
+    }
+
+    /// Takes this process's registration back.
+    pub async fn unregister(&self, path: &Path) -> Result<(), Refused> {
+        self.change(|naming, number| async move { naming.unregister(number, path.clone()).await }).await
+    }
+
+    /// Sets by which rule look-ups choose.
+    pub async fn set_policy(&self, path: &Path, key: DirectoryKey, policy: Policy) -> Result<(), Refused> {
+        self.change(
+            |naming, number| async move { naming.set_policy(number, path.clone(), key, policy).await },
+        )
+        .await
+    }
+
+    /// A change under one request number, asked of one member after the other until one says what came of it.
+    async fn change<F>(&self, change: impl Fn(NamesClient<Within>, RequestNumber) -> F) -> Result<(), Refused>
+    where
+        F: Future<Output = Result<u64, Refused>>,
+    {
+        let number = RequestNumber(self.last_number.get() + 1);
+        self.last_number.set(number.0);
+        let version = self.ask(|naming| change(naming, number)).await?;
+        self.saw(version);
+        Ok(())
+    }
+
+    /// Asks a member of naming, and the next when it can't say. Everything asked here may be asked twice.
+    async fn ask<T, F>(&self, question: impl Fn(NamesClient<Within>) -> F) -> Result<T, Refused>
+    where
+        F: Future<Output = Result<T, Refused>>,
+    {
+        let mut outcome = Err(CallError::NotSent(SendError::Closed));
+        for _ in 0..2 * self.servers.len() {
+            let Some(server) = self.servers.get(self.asked.get() % self.servers.len()) else { break };
+            let naming = NamesClient::new(self.runtime.within(NAMING_WITHIN), *server);
+            outcome = question(naming).await;
+            match &outcome {
+                Ok(_) | Err(CallError::Refused(_)) => return outcome,
+                Err(_) => self.asked.set(self.asked.get() + 1),
+            }
+        }
+        outcome
+    }
+
+    fn saw(&self, version: u64) {
+        self.seen.set(self.seen.get().max(version));
+    }
+
+    /// Where a name leads, from what is kept or from naming.
+    async fn resolve(&self, path: &Path) -> Result<Address, CallError<Answer>> {
+        let kept = self.kept.borrow().get(path).copied();
+        if let Some(address) = kept {
+            return Ok(address);
+        }
+        let address = match self.look_up(path).await {
+            Ok(Found::Member(entry)) => entry.address,
+            Ok(Found::Ask(address)) => address,
+            Err(CallError::Refused(NameError::NoMembers)) => return Err(CallError::NotNow),
+            Err(CallError::Refused(_)) => return Err(CallError::NotFound),
+            Err(error) => return Err(error.map(|_| Answer::new())),
+        };
+        let mut kept = self.kept.borrow_mut();
+        if kept.len() >= KEPT_MAX {
+            kept.pop_first();
+        }
+        kept.insert(path.clone(), address);
+        Ok(address)
+    }
+
+    /// What is kept of a name leads nowhere good.
+    fn forget(&self, path: &Path) {
+        self.kept.borrow_mut().remove(path);
+    }
+}
+
+/// Calls to a name. As a [`Caller`] it goes by its name, whatever address it is told.
+#[derive(Clone)]
+pub struct Named {
+    names: Rc<Names>,
+    path: Path,
+    time: Duration,
+}
+
+impl Named {
+    /// One try. The time that is left bounds it.
+    async fn call_once(
+        &self,
+        left: Duration,
+        operation: &Operation,
+        body: WriteBody<'_>,
+    ) -> Result<Answer, CallError<Answer>> {
+        let address = self.names.resolve(&self.path).await?;
+        self.names.runtime.within(left).call(&address, operation, body).await
+    }
+
+    fn left(&self, deadline: Instant) -> Duration {
+        deadline.since(self.names.runtime.port().now())
+    }
+}
+
+impl Caller for Named {
+    async fn call(
+        &self,
+        _: &Address,
+        operation: &Operation,
+        body: WriteBody<'_>,
+    ) -> Result<Answer, CallError<Answer>> {
+        let deadline = self.names.runtime.port().now().after(self.time);
+        let mut deaths = 0;
+        loop {
+            let left = self.left(deadline);
+            let outcome = self.call_once(left, operation, body).await;
+            match &outcome {
+                Err(CallError::NotSent(SendError::Closed)) => {}
+                Err(CallError::NotNow | CallError::Overloaded) => self.names.runtime.sleep(AGAIN_AFTER).await,
+                Err(CallError::PeerLost) if operation.is_idempotent => {
+                    deaths += 1;
+                    if deaths == DEATHS_MAX {
+                        return Err(CallError::Poisonous);
+                    }
+                }
+                _ => return outcome,
+            }
+            self.names.forget(&self.path);
+            if self.left(deadline).is_zero() {
+                return outcome;
+            }
+        }
+    }
+
+    /// Goes to whom a call went before; `Closed` if there was none, or it has ended: a call finds the next.
+    fn post(&self, _: &Address, operation: &Operation, body: WriteBody<'_>) -> Result<(), SendError> {
+        let kept = self.names.kept.borrow().get(&self.path).copied();
+        let address = kept.ok_or(SendError::Closed)?;
+        let sent = self.names.runtime.within(self.time).post(&address, operation, body);
+        if sent == Err(SendError::Closed) {
+            self.names.forget(&self.path);
+        }
+        sent
+    }
+}
