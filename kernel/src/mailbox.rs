@@ -338,13 +338,18 @@ impl Mailbox {
             if freed == 0 || freed > self.tail.load(Ordering::Relaxed).wrapping_sub(reclaimed) {
                 return;
             }
-            let next = reclaimed.wrapping_add(1);
+            // Slots in a row for which the same sender pays go back together.
             let payer = self.payer(reclaimed).load(Ordering::Relaxed);
-            self.attachment(reclaimed).drop_unaccepted(reclaimed);
+            let mut next = reclaimed;
+            while next != head && self.payer(next).load(Ordering::Relaxed) == payer {
+                self.attachment(next).drop_unaccepted(next);
+                next = next.wrapping_add(1);
+            }
             match self.reclaimed.compare_exchange(reclaimed, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => {
                     if payer != 0 {
-                        self.holder(payer as usize - 1).fetch_sub(1, Ordering::AcqRel);
+                        let slots = u64::from(next.wrapping_sub(reclaimed));
+                        self.holder(payer as usize - 1).fetch_sub(slots, Ordering::AcqRel);
                     }
                     reclaimed = next;
                 }

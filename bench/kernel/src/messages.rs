@@ -5,6 +5,7 @@ use core::hint::black_box;
 use fos_abi::Error;
 use fos_abi::capability::Handle;
 use fos_abi::key::KeyRights;
+use fos_abi::mailbox::SHARE;
 use libfos::calls;
 use libfos::mailbox::Mailbox;
 use libfos::measure;
@@ -49,6 +50,31 @@ pub fn measure(ground: &mut Ground) -> Result<(), Broken> {
         "poll and find a message of 64 bytes, read its length, sender and first word in place, free its slots",
     );
     send_by_name(&mut mailbox)?;
+    mailbox.destroy(&mut ground.memory).during("ending a mailbox")?;
+    send_giving_back(ground)
+}
+
+/// The send that finds the sender's share used up: once in as many sends as the share has slots.
+fn send_giving_back(ground: &mut Ground) -> Result<(), Broken> {
+    let mut mailbox = Mailbox::create(&mut ground.memory, SLOTS, KEYS).during("making a mailbox")?;
+    let key = mailbox.key(KeyRights::SEND, 5).during("making a key")?;
+    let message = [7u8; MESSAGE];
+    let first_of_share = counted(|| {
+        let (key, message) = (black_box(&key), black_box(&message));
+        let (ticks, sent) = measure::count(|| calls::send(key, message));
+        sent?;
+        take(&mut mailbox)?;
+        for _ in 1..SLOTS / SHARE {
+            calls::send(key, message)?;
+            take(&mut mailbox)?;
+        }
+        Ok(ticks)
+    });
+    print_count(
+        "send_giving_back",
+        first_of_share.during("sending shares")?,
+        "as mailbox_send_64, every eighth one: the share is used up, and the 8 slots that were freed are given back first",
+    );
     mailbox.destroy(&mut ground.memory).during("ending a mailbox")
 }
 
