@@ -13,6 +13,11 @@
 //! receiver has freed is given back when a send finds its share or the ring used up: all of it, before it
 //! answers `Full`. So most sends do not look, and the one that does pays for several at once.
 
+mod attachment;
+mod shares;
+
+pub use attachment::Attachment;
+
 use crate::arch::machine::paging::frame_pointer;
 use crate::arch::machine::user_memory::UserRange;
 use crate::capabilities::{self, Capability};
@@ -84,93 +89,6 @@ impl Object for Mailbox {
 // SAFETY: cells are touched by the home core only; pointers are fixed; the rest is atomic.
 unsafe impl Sync for Mailbox {}
 
-/// A capability on its way, in the kernel's memory. Whoever moves one in or out has it to himself
-/// meanwhile: a receiver that lies about its head can bring two senders, or a sender and itself, to the
-/// same slot at once, and must not get the object of one capability with the rights of another.
-#[repr(C)]
-pub struct Attachment {
-    state: AtomicU64,
-    words: [AtomicU64; 5],
-}
-const _: () = assert!(size_of::<Attachment>() == 48);
-
-/// What an attachment's state says.
-mod attachment_state {
-    pub const EMPTY: u64 = 0;
-    pub const FULL: u64 = 1;
-    pub const BUSY: u64 = 2;
-    /// Full, with the capability of the message with this ticket.
-    pub const fn full(ticket: u32) -> u64 {
-        FULL | (ticket as u64) << 32
-    }
-}
-
-impl Attachment {
-    /// Puts a message's capability in, and gives back one that nobody took. `Full`: another is at it.
-    fn put(&self, ticket: u32, capability: &Capability) -> Result<Option<Capability>, Error> {
-        let before = self.state.swap(attachment_state::BUSY, Ordering::Acquire);
-        if before == attachment_state::BUSY {
-            return Err(Error::Full);
-        }
-        let old = if before & attachment_state::FULL != 0 { self.read() } else { None };
-        let words = [
-            capability.kind as u64 | u64::from(capability.rights.0) << 8,
-            capability.object,
-            capability.length,
-            capability.parent,
-            capability.stamp,
-        ];
-        for (place, word) in self.words.iter().zip(words) {
-            place.store(word, Ordering::Relaxed);
-        }
-        self.state.store(attachment_state::full(ticket), Ordering::Release);
-        Ok(old)
-    }
-    /// Puts a capability back that could not be kept. One that finds no place is gone.
-    pub fn give_back(&self, ticket: u32, capability: &Capability) {
-        if let Some(lost) = self.put(ticket, capability).unwrap_or(Some(*capability)) {
-            capabilities::leave_parent(&lost);
-        }
-    }
-    /// Takes the capability of the message with this ticket out.
-    pub fn take(&self, ticket: u32) -> Option<Capability> {
-        let (full, busy) = (attachment_state::full(ticket), attachment_state::BUSY);
-        self.state.compare_exchange(full, busy, Ordering::Acquire, Ordering::Relaxed).ok()?;
-        let capability = self.read();
-        self.state.store(attachment_state::EMPTY, Ordering::Release);
-        capability
-    }
-    /// The receiver has freed the message without taking what was attached.
-    #[inline(always)]
-    fn drop_unaccepted(&self, ticket: u32) {
-        if self.state.load(Ordering::Relaxed) == attachment_state::full(ticket)
-            && let Some(lost) = self.take(ticket)
-        {
-            capabilities::leave_parent(&lost);
-        }
-    }
-    /// Takes whatever is there out, when the mailbox ends.
-    pub fn take_any(&self) -> Option<Capability> {
-        self.take((self.state.load(Ordering::Acquire) >> 32) as u32)
-    }
-    /// What is there, for whoever has made it busy.
-    fn read(&self) -> Option<Capability> {
-        let word = |index: usize| self.words[index].load(Ordering::Relaxed);
-        Some(Capability {
-            kind: *fos_abi::capability::KINDS.get((word(0) & 0xff) as usize)?,
-            rights: fos_abi::capability::Rights((word(0) >> 8) as u8),
-            object: word(1),
-            length: word(2),
-            parent: word(3),
-            stamp: word(4),
-        })
-    }
-}
-
-/// Pairs looked at for one sender.
-const HOLDER_WINDOW: usize = 64;
-/// The count of a pair that is being made: more than any share.
-const MAKING: u64 = 0xffff;
 /// Tries at taking slots against other senders before the mailbox counts as full.
 const TRIES: usize = 64;
 
@@ -261,17 +179,6 @@ impl Mailbox {
         // SAFETY: one per slot, laid out by `create`.
         unsafe { &*self.attachments.add((ticket & self.mask) as usize) }
     }
-    #[inline(always)]
-    fn payer(&self, ticket: u32) -> &AtomicU32 {
-        // SAFETY: one per slot, laid out by `create`.
-        unsafe { &*self.payers.add((ticket & self.mask) as usize) }
-    }
-    #[inline(always)]
-    fn holder(&self, index: usize) -> &AtomicU64 {
-        // SAFETY: two per slot, laid out by `create`; the index is reduced to that.
-        unsafe { &*self.holders.add(index & self.holder_mask) }
-    }
-
     /// Whether the next message is there, or a bell rang.
     #[inline(always)]
     pub fn has_something(&self) -> bool {
@@ -327,104 +234,6 @@ impl Mailbox {
     pub fn ring(&self, bits: u64) {
         self.control().bells.fetch_or(bits, Ordering::SeqCst);
         self.wake_receiver();
-    }
-
-    /// Gives back what the receiver has freed.
-    fn reclaim(&self) {
-        let mut reclaimed = self.reclaimed.load(Ordering::Relaxed);
-        for _ in 0..self.slots() {
-            let head = self.control().head.load(Ordering::Acquire);
-            let freed = head.wrapping_sub(reclaimed);
-            if freed == 0 || freed > self.tail.load(Ordering::Relaxed).wrapping_sub(reclaimed) {
-                return;
-            }
-            // Slots in a row for which the same sender pays go back together.
-            let payer = self.payer(reclaimed).load(Ordering::Relaxed);
-            let mut next = reclaimed;
-            while next != head && self.payer(next).load(Ordering::Relaxed) == payer {
-                self.attachment(next).drop_unaccepted(next);
-                next = next.wrapping_add(1);
-            }
-            match self.reclaimed.compare_exchange(reclaimed, next, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => {
-                    if payer != 0 {
-                        let slots = u64::from(next.wrapping_sub(reclaimed));
-                        self.holder(payer as usize - 1).fetch_sub(slots, Ordering::AcqRel);
-                    }
-                    reclaimed = next;
-                }
-                Err(now) => reclaimed = now,
-            }
-        }
-    }
-
-    /// Where a sender's pair is looked for first.
-    #[inline(always)]
-    fn first_place(&self, sender: u64) -> usize {
-        (sender as usize).wrapping_mul(0x9e37_79b1) >> 7 & self.holder_mask
-    }
-
-    /// Charges slots to a sender whose pair is at its first place: which pair pays, plus one.
-    #[inline(always)]
-    fn charge(&self, sender: u64, slots: u32) -> Option<u32> {
-        let place = self.first_place(sender);
-        let pair = self.holder(place);
-        let value = pair.load(Ordering::Acquire);
-        // Of another process's pair, the difference is far beyond any share.
-        let next = value.wrapping_add(u64::from(slots));
-        let fits = next.wrapping_sub(sender << 16) <= self.share;
-        let charged = fits && pair.compare_exchange(value, next, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        charged.then_some(place as u32 + 1)
-    }
-
-    /// As `charge`, with a pair that is not at its first place, or not there yet.
-    #[inline(never)]
-    fn charge_slowly(&self, sender: u64, slots: u32) -> Result<u32, Error> {
-        let (tag, start) = (sender << 16, self.first_place(sender));
-        for _ in 0..TRIES {
-            let mut free = None;
-            let mut own = None;
-            for step in 0..HOLDER_WINDOW {
-                let value = self.holder(start + step).load(Ordering::Acquire);
-                if value & !0xffff == tag {
-                    own = Some((start + step, value));
-                    break;
-                }
-                if value & 0xffff == 0 && free.is_none() {
-                    free = Some((start + step, value));
-                }
-            }
-            let (index, value) = match (own, free) {
-                // Another core is making this very pair.
-                (Some((_, value)), _) if value & MAKING == MAKING => continue,
-                (Some(own), _) => own,
-                (None, Some((index, value))) if self.make_pair(tag, start, index, value) => (index, tag),
-                (None, Some(_)) => continue,
-                (None, None) => return Err(Error::Full),
-            };
-            let next = value + u64::from(slots);
-            if next - tag > self.share {
-                return Err(Error::Full);
-            }
-            if self.holder(index).compare_exchange(value, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return Ok((index & self.holder_mask) as u32 + 1);
-            }
-        }
-        Err(Error::Full)
-    }
-
-    /// Makes a pair for a process in a free place: not if another core has made one, or is about to, in its window.
-    /// Nobody charges to it before that is sure.
-    fn make_pair(&self, tag: u64, start: usize, own: usize, free: u64) -> bool {
-        let pair = self.holder(own);
-        if pair.compare_exchange(free, tag | MAKING, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-            return false;
-        }
-        let has_other = (start..start + HOLDER_WINDOW)
-            .any(|index| index != own && self.holder(index).load(Ordering::SeqCst) & !MAKING == tag);
-        // Not what was there: its process may have made another pair meanwhile.
-        pair.store(if has_other { 0 } else { tag }, Ordering::Release);
-        !has_other
     }
 
     /// Takes slots: their first ticket. `Full` also when other senders were faster `tries` times. The core notes

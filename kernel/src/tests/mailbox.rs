@@ -625,7 +625,7 @@ fn no_attachment_is_a_mixture_of_two() {
 fn a_sender_that_finds_the_attachment_busy_keeps_its_capability() {
     let mailbox = mailbox(64);
     let receiver = Receiver::new(mailbox);
-    mailbox.attachment(0).state.store(super::attachment_state::BUSY, Ordering::Relaxed);
+    mailbox.attachment(0).state.store(super::attachment::attachment_state::BUSY, Ordering::Relaxed);
     assert_eq!(send_with(mailbox, 1, b"x", Some(&capability(1))), Err(Error::Full));
     let (void, _) = receiver.look().unwrap();
     assert_eq!((void.kind, void.attached), (MessageKind::Void as u8, false));
