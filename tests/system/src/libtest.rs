@@ -24,6 +24,23 @@ pub struct TestProgram {
     pub folder: PathBuf,
 }
 
+/// The workspace's crates of these names with a library whose tests are not turned off in its Cargo.toml.
+pub fn libraries(wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let metadata = cargo::metadata(false)?;
+    let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let has_tests = |package: &serde_json::Value| {
+        let targets = package["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        targets.iter().any(|target| target["kind"][0] == "lib" && target["test"] == true)
+    };
+    let names =
+        packages.iter().filter(|package| has_tests(package)).filter_map(|package| package["name"].as_str());
+    let names: Vec<String> = names.filter(|name| wanted(name)).map(str::to_owned).collect();
+    if names.is_empty() {
+        return Err(Failure::new(Code::Failed, "the workspace has no such libraries"));
+    }
+    Ok(names)
+}
+
 /// Builds the unit tests of these crates' libraries; `profile` is cargo's, `dev` or `release`.
 pub fn build(packages: &[String], profile: &str) -> Result<Vec<TestProgram>> {
     let mut command =

@@ -6,8 +6,6 @@ use crate::libtest;
 use crate::runner::{Outcome, Runner, fail};
 use crate::suites::messages;
 use fos_host::bench::{counts, kernel, targets};
-use fos_host::cargo;
-use fos_host::failure::{Code, Failure, Result};
 use fos_host::guests::HOST_CRATES;
 use fos_host::image;
 use fos_host::talk::Talk;
@@ -16,7 +14,9 @@ use fos_host::talk::Talk;
 pub fn run(runner: &mut Runner) {
     let mut built = Ok(Vec::new());
     runner.test("unit tests build", || {
-        built = guest_libraries().and_then(|libraries| libtest::build(&libraries, "dev"));
+        let elsewhere = |name: &str| HOST_CRATES.contains(&name) || messages::LIBRARIES.contains(&name);
+        let libraries = libtest::libraries(|name| !elsewhere(name));
+        built = libraries.and_then(|libraries| libtest::build(&libraries, "dev"));
         built.as_ref().map(|_| ()).map_err(Clone::clone)
     });
     for tests in built.unwrap_or_default() {
@@ -48,22 +48,4 @@ fn counts_match() -> Outcome {
     }
     let advice = "explain the change, then run: ./fos bench kernel --write";
     fail(format!("{}\n{advice}", differences.join("\n")))
-}
-
-/// The guest crates with a library whose tests are not turned off in its Cargo.toml, but for those of suite `messages`.
-fn guest_libraries() -> Result<Vec<String>> {
-    let metadata = cargo::metadata(false)?;
-    let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let has_tests = |package: &serde_json::Value| {
-        let targets = package["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
-        targets.iter().any(|target| target["kind"][0] == "lib" && target["test"] == true)
-    };
-    let names =
-        packages.iter().filter(|package| has_tests(package)).filter_map(|package| package["name"].as_str());
-    let elsewhere = |name: &&str| HOST_CRATES.contains(name) || messages::LIBRARIES.contains(name);
-    let names: Vec<String> = names.filter(|name| !elsewhere(name)).map(str::to_owned).collect();
-    if names.is_empty() {
-        return Err(Failure::new(Code::Failed, "the workspace has no guest libraries"));
-    }
-    Ok(names)
 }
