@@ -77,8 +77,8 @@ pub trait Port {
     /// Shows the next message of a mailbox and frees it. `false`: there is none.
     fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool;
 
-    /// From now on the end of the mailbox there is told to the response mailbox, once, with this cookie: also when it
-    /// has ended already.
+    /// From now on the end of the mailbox there is told to the response mailbox, once, with this cookie. `Closed`: it has
+    /// ended already, or the key does not allow to watch.
     fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError>;
 
     /// Ends a watch.
