@@ -2,11 +2,12 @@
 //! the epoch's members. If that member dies too, the next epoch's choice watches in its place, and a watch on what has
 //! ended already is told at once, so no end is missed.
 
-use crate::record::{Part, Place};
+use crate::record::Place;
 use crate::replication::{Event, Replication};
 use crate::server::owners;
 use alloc::collections::BTreeSet;
 use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::time::Duration;
 use fos_messages::rpc::Address;
@@ -42,33 +43,38 @@ impl Keeper {
             }
             more(event);
         }));
-        keeper.look_later();
+        keeper.look_later(None);
         keeper
     }
 
     fn hear(self: &Rc<Self>, event: Event<'_>) {
         match event {
-            Event::Changed(Place::Name(_, Part::Member(_)) | Place::Peer(..), true) | Event::Began => {
-                self.look_later()
-            }
-            Event::Changed(..) => {}
+            Event::Changed(place, true) => self.look_later(Some(place.clone())),
+            Event::Began => self.look_later(None),
+            Event::Changed(..) | Event::Stopped => {}
         }
     }
 
-    /// Looks over the map as soon as the replica's step is over.
-    fn look_later(self: &Rc<Self>) {
+    /// Looks at one place, or over the whole map, as soon as the replica's step is over.
+    fn look_later(self: &Rc<Self>, place: Option<Place>) {
         let keeper: Weak<Keeper> = Rc::downgrade(self);
         self.runtime.spawn(Priority::Normal, async move {
             if let Some(keeper) = keeper.upgrade() {
-                keeper.look();
+                keeper.look(place.as_ref());
             }
         });
     }
 
-    fn look(self: &Rc<Self>) {
-        let new: alloc::vec::Vec<Address> = match self.replication.read(0) {
-            Ok(map) => owners(&map).filter(|address| self.is_to_watch(address)).collect(),
-            Err(_) => return,
+    fn look(self: &Rc<Self>, place: Option<&Place>) {
+        let new: Vec<Address> = match (self.replication.read(0), place) {
+            (Ok(map), Some(place)) => map
+                .get(place)
+                .and_then(|entry| entry.value.owner())
+                .filter(|address| self.is_to_watch(address))
+                .into_iter()
+                .collect(),
+            (Ok(map), None) => owners(&map).filter(|address| self.is_to_watch(address)).collect(),
+            (Err(_), _) => return,
         };
         new.into_iter().for_each(|address| self.watch(address));
     }
@@ -88,11 +94,9 @@ impl Keeper {
 
     fn watch(self: &Rc<Self>, address: Address) {
         self.watched.borrow_mut().insert(address.identity.0);
-        let (ended, keeper) = (self.runtime.ended(&address), self.clone());
+        let keeper = self.clone();
         self.runtime.spawn(Priority::Normal, async move {
-            if let Ok(ended) = ended {
-                ended.await;
-            }
+            keeper.runtime.outlive(&address).await;
             keeper.remove(Identity(address.identity.0)).await;
             keeper.watched.borrow_mut().remove(&address.identity.0);
         });

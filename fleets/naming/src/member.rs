@@ -71,7 +71,10 @@ impl Naming {
 
     fn assemble(runtime: &Runtime, replication: Rc<Replication>) -> Naming {
         let server = Server::new(replication.clone(), ASSUMED);
-        let keeper = Keeper::begin(runtime.clone(), replication.clone(), |_| ());
+        let keeper = {
+            let server = server.clone();
+            Keeper::begin(runtime.clone(), replication.clone(), move |event| server.hear(event))
+        };
         runtime.serve(Class::Internal, NamePeersDispatcher::new(Rc::new(PeerService(replication.clone()))));
         runtime.serve(Class::External, NamesDispatcher::new(Rc::new(Service(server.clone()))));
         Naming { replication, server, _keeper: keeper }

@@ -4,7 +4,7 @@
 use core::ops::Bound;
 use fos_messages::names::{DirectoryKey, Entry, Path, Peer, Policy};
 use fos_messages::rpc::Address;
-use fos_replicated_map::Store;
+use fos_replicated_map::{Store, Version};
 use serde::{Deserialize, Serialize};
 
 /// Where a record is.
@@ -34,6 +34,8 @@ pub enum Record {
         lock: DirectoryKey,
         /// How lookups choose.
         policy: Policy,
+        /// With whose end it goes, and where that is watched.
+        owner: Option<Address>,
     },
     /// Under [`Part::Member`].
     Member(Entry),
@@ -41,14 +43,39 @@ pub enum Record {
     Peer(Address),
 }
 
+impl Record {
+    /// The process with whose end it goes, where that is watched.
+    pub fn owner(&self) -> Option<Address> {
+        match self {
+            Record::Head { owner, .. } => *owner,
+            Record::Member(entry) => Some(entry.address),
+            Record::Peer(address) => Some(*address),
+        }
+    }
+}
+
 /// The map.
 pub type Map = Store<Place, Record>;
 
-/// A name's lock and policy, and the version of its head.
-pub fn head<'a>(map: &'a Map, path: &Path) -> Option<(&'a DirectoryKey, &'a Policy, u64)> {
+/// What is at a name's head.
+pub struct Head<'a> {
+    /// See [`Record::Head`].
+    pub lock: &'a DirectoryKey,
+    /// The same.
+    pub policy: &'a Policy,
+    /// The same.
+    pub owner: Option<Address>,
+    /// When it was last changed.
+    pub version: Version,
+}
+
+/// A name's head.
+pub fn head<'a>(map: &'a Map, path: &Path) -> Option<Head<'a>> {
     let entry = map.get(&Place::Name(path.clone(), Part::Head))?;
     match &entry.value {
-        Record::Head { lock, policy } => Some((lock, policy, entry.version.0)),
+        Record::Head { lock, policy, owner } => {
+            Some(Head { lock, policy, owner: *owner, version: entry.version })
+        }
         _ => None,
     }
 }
@@ -121,7 +148,7 @@ mod tests {
         let mut replica = Replica::new(me, Membership::first([me].into(), me.machine), Limits::DEFAULT);
         for (request, name) in names.iter().enumerate() {
             let key = Place::Name(Path::new(name).unwrap(), Part::Head);
-            let value = Record::Head { lock: DirectoryKey([0; 2]), policy: Policy::default() };
+            let value = Record::Head { lock: DirectoryKey([0; 2]), policy: Policy::default(), owner: None };
             let operation = Operation::Insert { key, value, owner: Identity(0) };
             let update = Update { client: Identity(1), request: Request(request as u64 + 1), operation };
             replica.step(Input::Update(update), &mut Vec::new());

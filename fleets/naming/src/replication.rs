@@ -31,6 +31,8 @@ pub enum Event<'a> {
     Changed(&'a Place, bool),
     /// An epoch began.
     Began,
+    /// This member is none any more and answers nothing: its process should end, so that the others need not wait for it.
+    Stopped,
 }
 
 /// Who is told of events, in the middle of a step: it must not ask the replica for anything at once.
@@ -39,6 +41,17 @@ pub type Listener = dyn Fn(Event<'_>);
 enum Waiting {
     For(Option<Waker>),
     Got(Answer<Record>),
+}
+
+impl Waiting {
+    /// The first answer counts.
+    fn get(&mut self, answer: &Answer<Record>) {
+        if let Waiting::For(waker) = self {
+            let waker = waker.take();
+            *self = Waiting::Got(answer.clone());
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
 }
 
 /// One member's replica.
@@ -50,7 +63,9 @@ pub struct Replication {
     /// Members that introduced themselves and are not in the map yet.
     introduced: RefCell<BTreeMap<Member, Address>>,
     watched: RefCell<Vec<Member>>,
-    waiting: RefCell<BTreeMap<(Identity, Request), Waiting>>,
+    /// Who waits for what came of a change. A client that asks again while the first try waits has two tickets for one.
+    waiting: RefCell<BTreeMap<(Identity, Request, u64), Waiting>>,
+    last_ticket: Cell<u64>,
     next_own_request: Cell<u64>,
     listener: RefCell<Option<Rc<Listener>>>,
     has_stopped: Cell<bool>,
@@ -89,6 +104,7 @@ impl Replication {
             introduced: RefCell::default(),
             watched: RefCell::default(),
             waiting: RefCell::default(),
+            last_ticket: Cell::new(0),
             next_own_request: Cell::new(1),
             listener: RefCell::default(),
             has_stopped: Cell::new(false),
@@ -108,6 +124,9 @@ impl Replication {
 
     /// The map, if a client that has seen `seen` may be answered from it.
     pub fn read(&self, seen: u64) -> Result<Ref<'_, Map>, Refusal> {
+        if self.has_stopped() {
+            return Err(Refusal::Stopped);
+        }
         let replica = self.replica.borrow();
         replica.may_read(Version(seen))?;
         Ok(Ref::map(replica, Replica::store))
@@ -130,10 +149,10 @@ impl Replication {
     }
 
     /// A fragment of what a member says. Who it is follows from the identity that is stamped on it, and strangers are
-    /// not heard.
+    /// not heard: nothing is kept of what they send.
     pub fn hear(self: &Rc<Self>, sender: fos_abi::Identity, fragment: &[u8]) {
+        let Some(from) = self.member_of(sender) else { return };
         let whole = self.inbox.borrow_mut().take(sender, fragment);
-        let Some(from) = whole.as_ref().and_then(|_| self.member_of(sender)) else { return };
         if let Some(message) =
             whole.and_then(|bytes| wire::whole(&bytes, wire::read::<Message<Place, Record>>))
         {
@@ -164,9 +183,16 @@ impl Replication {
         request: Request,
         operation: Change<Place, Record>,
     ) -> Result<(Version, Outcome), Refusal> {
-        self.waiting.borrow_mut().insert((client, request), Waiting::For(None));
+        if self.has_stopped() {
+            return Err(Refusal::Stopped);
+        }
+        let ticket = self.last_ticket.get() + 1;
+        self.last_ticket.set(ticket);
+        let who = (client, request, ticket);
+        self.waiting.borrow_mut().insert(who, Waiting::For(None));
+        let answered = Answered { replication: self, who };
         self.input(Input::Update(Update { client, request, operation }));
-        match (Answered { replication: self, who: (client, request) }).await {
+        match answered.await {
             Answer::Updated { version, outcome } => Ok((version, outcome)),
             Answer::Refused(refusal) => Err(refusal),
             Answer::Found { .. } => Err(Refusal::NotServing),
@@ -184,6 +210,9 @@ impl Replication {
     }
 
     fn input(self: &Rc<Self>, input: Input<Place, Record>) {
+        if self.has_stopped() {
+            return;
+        }
         let mut outputs = Vec::new();
         self.replica.borrow_mut().step(input, &mut outputs);
         self.perform(outputs);
@@ -197,7 +226,7 @@ impl Replication {
                 Output::Answer { client, request, answer } => self.answer((client, request), answer),
                 Output::Changed { key, present, .. } => self.notify(Event::Changed(&key, present)),
                 Output::Began(membership) => self.began(&membership),
-                Output::Stopped(_) => self.has_stopped.set(true),
+                Output::Stopped(_) => self.stop(),
                 Output::Diverged { .. } => {}
             }
         }
@@ -208,16 +237,26 @@ impl Replication {
         let mut bytes = Vec::new();
         let is_written = wire::write(&message, &mut bytes).is_ok();
         if !is_written || self.outbox.send(&address, &bytes).is_err() {
-            // A peer so far behind is as good as dead to this member; staying would be to wait for it for ever.
-            self.has_stopped.set(true);
+            // What is lost can't be said again: a member that went on would have others wait for what it never says.
+            self.stop();
         }
     }
 
-    fn answer(&self, who: (Identity, Request), answer: Answer<Record>) {
-        if let Some(waiting) = self.waiting.borrow_mut().get_mut(&who)
-            && let Waiting::For(Some(waker)) = core::mem::replace(waiting, Waiting::Got(answer))
-        {
-            waker.wake();
+    /// Answers nothing any more, and whoever waits is told to ask another member.
+    fn stop(&self) {
+        if self.has_stopped.replace(true) {
+            return;
+        }
+        for waiting in self.waiting.borrow_mut().values_mut() {
+            waiting.get(&Answer::Refused(Refusal::Stopped));
+        }
+        self.notify(Event::Stopped);
+    }
+
+    fn answer(&self, (client, request): (Identity, Request), answer: Answer<Record>) {
+        let tickets = (client, request, 0)..=(client, request, u64::MAX);
+        for (_, waiting) in self.waiting.borrow_mut().range_mut(tickets) {
+            waiting.get(&answer);
         }
     }
 
@@ -246,11 +285,10 @@ impl Replication {
             return;
         }
         self.watched.borrow_mut().push(member);
-        let (ended, replication) = (self.runtime.ended(&address), self.clone());
+        let replication = self.clone();
         self.runtime.spawn(Priority::Normal, async move {
-            if let Ok(ended) = ended {
-                ended.await;
-            }
+            replication.runtime.outlive(&address).await;
+            replication.watched.borrow_mut().retain(|watched| *watched != member);
             replication.introduced.borrow_mut().remove(&member);
             replication.inbox.borrow_mut().forget(address.identity);
             replication.input(Input::Died(member));
@@ -278,7 +316,7 @@ impl Replication {
 /// An answer on its way.
 struct Answered<'a> {
     replication: &'a Rc<Replication>,
-    who: (Identity, Request),
+    who: (Identity, Request, u64),
 }
 
 impl Future for Answered<'_> {

@@ -2,8 +2,8 @@
 //! the rest by the map's own conditions, at the change's place in the one order of all.
 
 use crate::choice::{Asker, Candidate, choose};
-use crate::record::{Map, Part, Place, Record, children, head, members};
-use crate::replication::Replication;
+use crate::record::{Head, Map, Part, Place, Record, children, head, members};
+use crate::replication::{Event, Replication};
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
@@ -85,7 +85,7 @@ impl Server {
 
     /// Makes the top of the tree, once, by the first member.
     pub async fn make_root(&self, lock: DirectoryKey) -> Result<Version, Unanswered> {
-        let value = Record::Head { lock, policy: Policy::default() };
+        let value = Record::Head { lock, policy: Policy::default(), owner: None };
         let key = Place::Name(Path::root(), Part::Head);
         let owner = Identity(0);
         done(self.replication.own_update(Operation::Insert { key, value, owner }).await?)
@@ -95,7 +95,7 @@ impl Server {
     pub fn look_up(&self, path: &Path, query: &Query) -> Result<(Found, u64), Unanswered> {
         let map = self.replication.read(query.seen)?;
         let version = map.version().0;
-        let (_, policy, _) = head(&map, path).ok_or(NameError::NotFound)?;
+        let Head { policy, .. } = head(&map, path).ok_or(NameError::NotFound)?;
         if let Policy::Ask(address) = policy {
             return Ok((Found::Ask(*address), version));
         }
@@ -149,24 +149,43 @@ impl Server {
         Ok((entries.take(MEMBERS_LISTED_MAX).cloned().collect(), map.version().0))
     }
 
-    /// A member tells how loaded it is.
+    /// A member tells how loaded it is. What a process says that has nothing here is not kept.
     pub fn report(&self, member: u64, load: LoadFigure) {
-        self.loads.borrow_mut().insert(member, load);
+        if self.replication.read(0).is_ok_and(|map| map.has_entries_of(Identity(member))) {
+            self.loads.borrow_mut().insert(member, load);
+        }
     }
 
-    /// Makes a name, with `key` that of the name above. It goes when the client ends, unless it is `lasting`.
+    /// Forgets what was kept of a registration or a name that is there no longer. A process that is registered elsewhere
+    /// too tells its load again.
+    pub(crate) fn hear(&self, event: Event<'_>) {
+        match event {
+            Event::Changed(Place::Name(_, Part::Member(member)), false) => {
+                self.loads.borrow_mut().remove(member);
+            }
+            Event::Changed(Place::Name(path, Part::Head), false) => {
+                self.turns.borrow_mut().remove(path);
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes a name, with `key` that of the name above. It goes when its owner ends, who is the client or nobody.
     pub async fn make(
         &self,
         client: Client,
         path: &Path,
         key: DirectoryKey,
         lock: DirectoryKey,
-        lasting: bool,
+        owner: Option<Address>,
     ) -> Result<Version, Unanswered> {
+        if owner.is_some_and(|owner| owner.identity.0 != client.identity) {
+            return Err(NameError::NotYours.into());
+        }
         let above = path.parent().ok_or(NameError::Exists)?;
         self.check_key(&above, key)?;
-        let owner = Identity(if lasting { 0 } else { client.identity });
-        let value = Record::Head { lock, policy: Policy::default() };
+        let value = Record::Head { lock, policy: Policy::default(), owner };
+        let owner = Identity(owner.map_or(0, |owner| owner.identity.0));
         self.change(client, Operation::Insert { key: Place::Name(path.clone(), Part::Head), value, owner })
             .await
     }
@@ -184,7 +203,7 @@ impl Server {
             if members(&map, path).next().is_some() || children(&map, path, "").next().is_some() {
                 return Err(NameError::NotEmpty.into());
             }
-            head(&map, path).map(|(_, _, version)| Version(version))
+            head(&map, path).map(|head| head.version)
         };
         self.change(client, Operation::Remove { key: Place::Name(path.clone(), Part::Head), version }).await
     }
@@ -198,12 +217,12 @@ impl Server {
         policy: Policy,
     ) -> Result<Version, Unanswered> {
         self.check_key(path, key)?;
-        let version = {
+        let (version, owner) = {
             let map = self.replication.read(0)?;
-            let (_, _, version) = head(&map, path).ok_or(NameError::NotFound)?;
-            Version(version)
+            let head = head(&map, path).ok_or(NameError::NotFound)?;
+            (head.version, head.owner)
         };
-        let value = Record::Head { lock: key, policy };
+        let value = Record::Head { lock: key, policy, owner };
         let place = Place::Name(path.clone(), Part::Head);
         self.change(client, Operation::Replace { key: place, value, version }).await
     }
@@ -236,7 +255,7 @@ impl Server {
 
     fn check_key(&self, path: &Path, key: DirectoryKey) -> Result<(), Unanswered> {
         let map = self.replication.read(0)?;
-        let (lock, ..) = head(&map, path).ok_or(NameError::NotFound)?;
+        let Head { lock, .. } = head(&map, path).ok_or(NameError::NotFound)?;
         if key.opens(lock) { Ok(()) } else { Err(NameError::BadKey.into()) }
     }
 
@@ -265,9 +284,5 @@ fn done((version, outcome): (Version, Outcome)) -> Result<Version, Unanswered> {
 
 /// Whose processes the records of a map stand for, with where each is reached: whoever watches one watches these.
 pub fn owners(map: &Map) -> impl Iterator<Item = Address> + '_ {
-    map.entries().values().filter_map(|entry| match &entry.value {
-        Record::Member(entry) => Some(entry.address),
-        Record::Peer(address) => Some(*address),
-        Record::Head { .. } => None,
-    })
+    map.entries().values().filter_map(|entry| entry.value.owner())
 }

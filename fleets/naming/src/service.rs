@@ -11,7 +11,7 @@ use fos_messages::names::{
     DirectoryKey, Entry, Found, LoadFigure, NameError, NamePeers, Names, PEERS_TOLD_MAX, Path, Peer, Policy,
     Query, RequestNumber,
 };
-use fos_messages::rpc::{Context, Instead};
+use fos_messages::rpc::{Address, Context, Instead};
 use fos_replicated_map::{Identity, Member, Operation, Outcome, Version};
 
 impl From<Unanswered> for Instead<NameError> {
@@ -53,9 +53,9 @@ impl Names for Service {
         path: Path,
         key: DirectoryKey,
         own_key: DirectoryKey,
-        lasting: bool,
+        owner: Option<Address>,
     ) -> Answered<u64> {
-        version(self.0.make(client(&context, number), &path, key, own_key, lasting).await)
+        version(self.0.make(client(&context, number), &path, key, own_key, owner).await)
     }
     async fn remove(
         &self,
@@ -106,12 +106,16 @@ impl NamePeers for PeerService {
         if peer.address.identity != context.sender {
             return Err(Instead::Refused(NameError::NotYours));
         }
+        let member = Member::new(peer.machine, peer.number);
+        if self.0.address_of(member).is_some_and(|known| known != peer.address) {
+            return Err(Instead::Refused(NameError::Exists));
+        }
         let insert = Operation::Insert {
             key: Place::Peer(peer.machine, peer.number),
             value: Record::Peer(peer.address),
             owner: Identity(peer.address.identity.0),
         };
-        self.0.introduce(Member::new(peer.machine, peer.number), peer.address);
+        self.0.introduce(member, peer.address);
         match self.0.own_update(insert).await.map_err(Unanswered::from)? {
             (_, Outcome::Done | Outcome::Exists(_)) => {}
             (_, Outcome::Ended) => return Err(Instead::Refused(NameError::Ended)),

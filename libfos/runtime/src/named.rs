@@ -2,6 +2,7 @@
 //! and the call made again, if it is certain that nothing was done or if doing it twice is doing it once. The caller sees
 //! none of this, until its time is over.
 
+use crate::port::Class;
 use crate::{Instant, Runtime};
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -24,7 +25,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// A request that was running when this many servers ended is not tried again.
 const DEATHS_MAX: u32 = 2;
 
-/// A process's way to naming, and what it was told.
+/// A process's way to naming, and what it was told. One for each process: the numbers of its changes go up, and naming
+/// would take a second one's for repetitions.
 pub struct Names {
     runtime: Runtime,
     /// Members of naming; the first that answers is asked until it does not.
@@ -54,8 +56,12 @@ impl Names {
 
     /// Looks a name up at naming, whatever is kept.
     pub async fn look_up(&self, path: &Path) -> Result<Found, Refused> {
+        self.look_up_before(path, Instant::NEVER).await
+    }
+
+    async fn look_up_before(&self, path: &Path, deadline: Instant) -> Result<Found, Refused> {
         let (machine, core) = self.place;
-        let found = self.ask(|naming| {
+        let found = self.ask(deadline, |naming| {
             let query = Query { seen: self.seen.get(), machine, core, hash: self.hash };
             async move { naming.look_up(path.clone(), query).await }
         });
@@ -64,7 +70,7 @@ impl Names {
         Ok(found)
     }
 
-    /// Makes a name with a key of its own below one whose key is `key`.
+    /// Makes a name with a key of its own below one whose key is `key`. It goes with this process unless it is `lasting`.
     pub async fn make(
         &self,
         path: &Path,
@@ -72,8 +78,9 @@ impl Names {
         own_key: DirectoryKey,
         lasting: bool,
     ) -> Result<(), Refused> {
+        let owner = (!lasting).then(|| self.runtime.port().address(Class::External));
         self.change(
-            |naming, number| async move { naming.make(number, path.clone(), key, own_key, lasting).await },
+            |naming, number| async move { naming.make(number, path.clone(), key, own_key, owner).await },
         )
         .await
     }
@@ -106,20 +113,28 @@ impl Names {
     {
         let number = RequestNumber(self.last_number.get() + 1);
         self.last_number.set(number.0);
-        let version = self.ask(|naming| change(naming, number)).await?;
+        let version = self.ask(Instant::NEVER, |naming| change(naming, number)).await?;
         self.saw(version);
         Ok(())
     }
 
     /// Asks a member of naming, and the next when it can't say. Everything asked here may be asked twice.
-    async fn ask<T, F>(&self, question: impl Fn(NamesClient<Within>) -> F) -> Result<T, Refused>
+    async fn ask<T, F>(
+        &self,
+        deadline: Instant,
+        question: impl Fn(NamesClient<Within>) -> F,
+    ) -> Result<T, Refused>
     where
         F: Future<Output = Result<T, Refused>>,
     {
         let mut outcome = Err(CallError::NotSent(SendError::Closed));
         for _ in 0..2 * self.servers.len() {
             let Some(server) = self.servers.get(self.asked.get() % self.servers.len()) else { break };
-            let naming = NamesClient::new(self.runtime.within(NAMING_WITHIN), *server);
+            let left = deadline.since(self.runtime.port().now());
+            if left.is_zero() {
+                return Err(CallError::TimedOut);
+            }
+            let naming = NamesClient::new(self.runtime.within(left.min(NAMING_WITHIN)), *server);
             outcome = question(naming).await;
             match &outcome {
                 Ok(_) | Err(CallError::Refused(_)) => return outcome,
@@ -134,12 +149,12 @@ impl Names {
     }
 
     /// Where a name leads, from what is kept or from naming.
-    async fn resolve(&self, path: &Path) -> Result<Address, CallError<Answer>> {
+    async fn resolve(&self, path: &Path, deadline: Instant) -> Result<Address, CallError<Answer>> {
         let kept = self.kept.borrow().get(path).copied();
         if let Some(address) = kept {
             return Ok(address);
         }
-        let address = match self.look_up(path).await {
+        let address = match self.look_up_before(path, deadline).await {
             Ok(Found::Member(entry)) => entry.address,
             Ok(Found::Ask(address)) => address,
             Err(CallError::Refused(NameError::NoMembers)) => return Err(CallError::NotNow),
@@ -172,12 +187,12 @@ impl Named {
     /// One try. The time that is left bounds it.
     async fn call_once(
         &self,
-        left: Duration,
+        deadline: Instant,
         operation: &Operation,
         body: WriteBody<'_>,
     ) -> Result<Answer, CallError<Answer>> {
-        let address = self.names.resolve(&self.path).await?;
-        self.names.runtime.within(left).call(&address, operation, body).await
+        let address = self.names.resolve(&self.path, deadline).await?;
+        self.names.runtime.within(self.left(deadline)).call(&address, operation, body).await
     }
 
     fn left(&self, deadline: Instant) -> Duration {
@@ -195,8 +210,7 @@ impl Caller for Named {
         let deadline = self.names.runtime.port().now().after(self.time);
         let mut deaths = 0;
         loop {
-            let left = self.left(deadline);
-            let outcome = self.call_once(left, operation, body).await;
+            let outcome = self.call_once(deadline, operation, body).await;
             match &outcome {
                 Err(CallError::NotSent(SendError::Closed)) => {}
                 Err(CallError::NotNow | CallError::Overloaded) => self.names.runtime.sleep(AGAIN_AFTER).await,

@@ -15,6 +15,9 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use fos_messages::rpc::{Address, SendError, Serve};
 
+/// When a watch that found no room is tried again.
+const WATCH_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
 /// What a step found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -89,6 +92,18 @@ impl Runtime {
     pub fn ended(&self, peer: &Address) -> Result<Ended, SendError> {
         let ended = Ended::new(self.clone(), self.0.watches.begin());
         self.0.port.watch(peer, ended.cookie()).map(|()| ended)
+    }
+
+    /// Waits until the mailbox there has ended. As long as there is no room for one more watch it tries again: a lack of
+    /// room says nothing of whoever is to be watched.
+    pub async fn outlive(&self, peer: &Address) {
+        loop {
+            match self.ended(peer) {
+                Ok(ended) => return ended.await,
+                Err(SendError::Full) => self.sleep(WATCH_AGAIN_AFTER).await,
+                Err(_) => return,
+            }
+        }
     }
 
     /// Adds a task.

@@ -64,24 +64,30 @@ impl Outbox {
             return Err(SendError::Full);
         }
         queue.extend(fragments(message));
+        let is_left = self.drain_one(to, queue);
+        if !is_left {
+            waiting.remove(&to.key.mailbox.0);
+        }
         drop(waiting);
-        self.drain();
         self.retry_while_full();
         Ok(())
     }
 
     fn drain(&self) {
+        self.waiting.borrow_mut().retain(|_, (to, queue)| self.drain_one(to, queue));
+    }
+
+    /// Sends what there is room for. Says whether something is left that may still find room.
+    fn drain_one(&self, to: &Address, queue: &mut VecDeque<Vec<u8>>) -> bool {
         let caller = self.runtime.within(RETRY_AFTER);
-        self.waiting.borrow_mut().retain(|_, (to, queue)| {
-            while let Some(fragment) = queue.front() {
-                match caller.post(to, self.operation, &|bytes| wire::write(fragment, bytes)) {
-                    Ok(()) => drop(queue.pop_front()),
-                    Err(SendError::Full) => return true,
-                    Err(_) => return false,
-                }
+        while let Some(fragment) = queue.front() {
+            match caller.post(to, self.operation, &|bytes| wire::write(fragment, bytes)) {
+                Ok(()) => drop(queue.pop_front()),
+                Err(SendError::Full) => return true,
+                Err(_) => return false,
             }
-            false
-        });
+        }
+        false
     }
 
     fn retry_while_full(self: &Rc<Self>) {

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `look_up` | yes | `NotFound`, `NoMembers` |
 //! | `list`, `list_members` | yes | `NotFound` |
-//! | `make` | yes, under the same request number | `NotFound`, `BadKey`, `Exists`, `Full`, `Ended`, `Forgotten` |
+//! | `make` | yes, under the same request number | `NotFound`, `BadKey`, `NotYours`, `Exists`, `Full`, `Ended`, `Forgotten` |
 //! | `remove` | the same | `NotFound`, `BadKey`, `NotEmpty`, `Changed`, `Full`, `Ended`, `Forgotten` |
 //! | `set_policy` | the same | `NotFound`, `BadKey`, `Changed`, `Full`, `Ended`, `Forgotten` |
 //! | `register` | the same | `NotFound`, `BadKey`, `NotYours`, `TooLong`, `Exists`, `Full`, `Ended`, `Forgotten` |
@@ -79,7 +79,8 @@ pub trait Names {
     #[operation(idempotent, answer_max = 800)]
     fn list_members(&self, path: Path, after: u64, seen: u64) -> Result<(Vec<Entry>, u64), NameError>;
 
-    /// Makes a name with a key of its own. `key` is that of the name above. It goes with the client unless `lasting`.
+    /// Makes a name with a key of its own. `key` is that of the name above. It goes with `owner`, who must be the client:
+    /// where it is reached says what is to be watched. Without one it lasts.
     #[operation(idempotent)]
     async fn make(
         &self,
@@ -87,7 +88,7 @@ pub trait Names {
         path: Path,
         key: DirectoryKey,
         own_key: DirectoryKey,
-        lasting: bool,
+        owner: Option<Address>,
     ) -> Result<u64, NameError>;
 
     /// Removes a name that has nothing below it.
@@ -131,7 +132,8 @@ pub trait NamePeers {
     fn say(&self, fragment: Vec<u8>);
 
     /// A new member says who it is and where it is written to; when this is answered every member knows. The answer
-    /// says where the members are, at most [`PEERS_TOLD_MAX`]; the others follow with the map.
+    /// says where the members are, at most [`PEERS_TOLD_MAX`]; the others follow with the map. Refused: `NotYours` for
+    /// another process, `Exists` for a member that somebody else is, `Ended`, `Full`.
     #[operation(idempotent, answer_max = 900)]
     async fn introduce(&self, peer: Peer) -> Result<Vec<Peer>, NameError>;
 }

@@ -196,6 +196,11 @@ impl<K: Key, V: Value> Store<K, V> {
         self.ended.iter().any(|(_, ended)| *ended == owner)
     }
 
+    /// Whether any entry is this owner's.
+    pub fn has_entries_of(&self, owner: Identity) -> bool {
+        self.owned_by(owner) > 0
+    }
+
     fn owned_by(&self, owner: Identity) -> usize {
         self.owned.get(&owner).map_or(0, BTreeSet::len)
     }

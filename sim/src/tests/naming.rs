@@ -1,0 +1,183 @@
+//! Naming through one member and a few processes: what a client or a peer may do to it, and what it may not.
+
+use crate::Costs;
+use crate::faults::{Fault, Plan};
+use crate::world::{Process, World};
+use fos_messages::names::{
+    DirectoryKey, Entry, Found, NameError, NamePeersClient, NamesClient, Path, Peer, RequestNumber,
+};
+use fos_messages::rpc::{Address, CallError, Caller, Operation};
+use fos_naming::member::Naming;
+use fos_replicated_map::Member;
+use fos_runtime::port::Class;
+use fos_runtime::{Names, Priority};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+const KEY: DirectoryKey = DirectoryKey([3, 4]);
+const WITHIN: Duration = Duration::from_secs(1);
+
+struct Town {
+    world: World,
+    server: Process,
+    naming: Rc<RefCell<Option<Naming>>>,
+}
+
+impl Town {
+    /// One member of naming on core 0.
+    fn new(cores: u32) -> Town {
+        let world = World::new(1, cores, Costs::load("default").unwrap(), None, None);
+        let server = world.start("naming", 0);
+        let naming = Rc::new(RefCell::new(None));
+        let (runtime, place) = (server.runtime.clone(), naming.clone());
+        server.spawn(Priority::Normal, async move {
+            *place.borrow_mut() = Naming::first(runtime, Member::new(0, 1), KEY).await.ok();
+        });
+        let town = Town { world, server, naming: naming };
+        town.run();
+        town
+    }
+
+    fn run(&self) {
+        while self.world.happen() {}
+        assert_eq!(self.world.failure(), None);
+    }
+
+    /// Runs what happens within a time.
+    fn run_for(&self, time: Duration) {
+        let end = self.world.now() + time.as_nanos() as u64;
+        while self.world.now() < end && self.world.happen() {}
+        assert_eq!(self.world.failure(), None);
+    }
+
+    fn names(&self, process: &Process) -> Rc<Names> {
+        Names::new(process.runtime.clone(), vec![self.server.address(Class::External)], (0, 1))
+    }
+
+    /// What a task of this process comes to.
+    fn outcome<T: 'static>(&self, process: &Process, task: impl Future<Output = T> + 'static) -> T {
+        let outcome = Rc::new(RefCell::new(None));
+        let place = outcome.clone();
+        process.spawn(Priority::Normal, async move {
+            let found = task.await;
+            *place.borrow_mut() = Some(found);
+        });
+        while outcome.borrow().is_none() {
+            assert!(self.world.happen(), "the task is not over and nothing is left to happen");
+        }
+        outcome.take().unwrap()
+    }
+}
+
+fn entry(process: &Process) -> Entry {
+    Entry { address: process.address(Class::External), machine: 0, core: 1, metadata: Vec::new() }
+}
+
+fn path(text: &str) -> Path {
+    Path::new(text).unwrap()
+}
+
+#[test]
+fn a_change_that_is_asked_twice_at_once_is_answered_twice() {
+    let town = Town::new(2);
+    let client = town.world.start("client", 1);
+    let answers: Rc<RefCell<Vec<u64>>> = Rc::default();
+    for _ in 0..2 {
+        let naming = NamesClient::new(client.runtime.within(WITHIN), town.server.address(Class::External));
+        let (answers, owner) = (answers.clone(), client.address(Class::External));
+        client.spawn(Priority::Normal, async move {
+            let made = naming.make(RequestNumber(1), path("/a"), KEY, KEY, Some(owner)).await;
+            answers.borrow_mut().push(made.unwrap());
+        });
+    }
+    town.run_for(WITHIN);
+    let answers = answers.take();
+    assert!(matches!(answers[..], [one, other] if one == other), "{answers:?}");
+    assert_eq!(town.server.runtime.load().requests, 0, "nothing waits for ever");
+}
+
+#[test]
+fn more_processes_than_can_be_watched_keep_their_names() {
+    let town = Town::new(2);
+    let clients: Vec<Process> = (0..300).map(|_| town.world.start("client", 1)).collect();
+    for client in &clients {
+        let (names, entry) = (town.names(client), entry(client));
+        town.outcome(client, async move { names.register(&Path::root(), KEY, &entry).await }).unwrap();
+    }
+    let registered = || {
+        let naming = town.naming.borrow();
+        let map = naming.as_ref().unwrap().replication.read(0).unwrap();
+        fos_naming::record::members(&map, &Path::root()).count()
+    };
+    town.run_for(Duration::from_millis(100));
+    assert_eq!(registered(), 300);
+    let ends: Vec<&str> = vec!["kill client at 0ns"; 300];
+    town.world.plan(Plan(ends.iter().map(|text| Fault::parse(text).unwrap()).collect()));
+    town.run();
+    assert_eq!(registered(), 0, "who had to wait for a watch is noticed too");
+}
+
+#[test]
+fn a_name_that_is_not_to_last_goes_with_its_maker() {
+    let town = Town::new(2);
+    let (maker, other) = (town.world.start("maker", 1), town.world.start("other", 1));
+    for (name, lasting) in [("/lasting", true), ("/passing", false)] {
+        let process = if lasting { &other } else { &maker };
+        let names = town.names(process);
+        town.outcome(process, async move { names.make(&path(name), KEY, KEY, lasting).await }).unwrap();
+    }
+    let look = |name: &'static str| {
+        let names = town.names(&other);
+        town.outcome(&other, async move { names.look_up(&path(name)).await })
+    };
+    let nobody: Result<Found, _> = Err(CallError::Refused(NameError::NoMembers));
+    assert_eq!(look("/passing"), nobody);
+    town.world.plan(Plan(vec![Fault::parse("kill maker at 0ns").unwrap()]));
+    town.run();
+    assert_eq!(look("/passing"), Err(CallError::Refused(NameError::NotFound)));
+    assert_eq!(look("/lasting"), nobody);
+}
+
+#[test]
+fn nobody_takes_a_members_place_or_makes_a_name_anothers() {
+    let town = Town::new(2);
+    let stranger = town.world.start("stranger", 1);
+    let within = || stranger.runtime.within(WITHIN);
+    let introduce = |number, address: Address| {
+        let naming = NamePeersClient::new(within(), town.server.address(Class::Internal));
+        let peer = Peer { machine: 0, number, address };
+        town.outcome(&stranger, async move { naming.introduce(peer).await })
+    };
+    let (own, anothers) = (stranger.address(Class::Internal), town.server.address(Class::Internal));
+    assert_eq!(introduce(1, own), Err(CallError::Refused(NameError::Exists)));
+    assert_eq!(introduce(2, anothers), Err(CallError::Refused(NameError::NotYours)));
+    let naming = NamesClient::new(within(), town.server.address(Class::External));
+    let made = town.outcome(&stranger, async move {
+        naming.make(RequestNumber(1), path("/a"), KEY, KEY, Some(anothers)).await
+    });
+    assert_eq!(made, Err(CallError::Refused(NameError::NotYours)));
+}
+
+#[test]
+fn a_call_by_name_ends_in_its_time_though_naming_is_silent() {
+    let town = Town::new(2);
+    let client = town.world.start("client", 1);
+    town.world.plan(Plan(vec![Fault::parse("stop core 0 at 0ns").unwrap()]));
+    let named = town.names(&client).at(path("/a"), Duration::from_millis(10));
+    let began = town.world.now();
+    let nothing = Operation {
+        interface: 0x7001,
+        version: 1,
+        number: 0,
+        name: "nothing",
+        is_post: false,
+        is_idempotent: true,
+        answer_max: 8,
+    };
+    let outcome =
+        town.outcome(&client, async move { named.call(&Address::default(), &nothing, &|_| Ok(())).await });
+    assert_eq!(outcome, Err(CallError::TimedOut));
+    let took = town.world.now() - began;
+    assert!((10_000_000..12_000_000).contains(&took), "{took}");
+}
