@@ -6,6 +6,7 @@ use crate::world::World;
 
 mod echo;
 mod naming;
+pub mod naming_reads;
 #[cfg(test)]
 pub(crate) mod planted;
 
@@ -37,7 +38,15 @@ pub trait Course {
 }
 
 /// Every scenario.
-pub const SCENARIOS: &[Scenario] = &[echo::SCENARIO, naming::SCENARIO];
+pub const SCENARIOS: &[Scenario] = &[
+    echo::SCENARIO,
+    naming::SCENARIO,
+    naming_reads::RARE,
+    naming_reads::SOME,
+    naming_reads::MANY,
+    naming_reads::CHANGES,
+    naming_reads::TWICE,
+];
 
 /// The scenario of this name.
 pub fn find(name: &str) -> Option<&'static Scenario> {
