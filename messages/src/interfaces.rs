@@ -1,7 +1,7 @@
 //! The list of all interfaces of the system. A number belongs to one interface for good.
 
 use crate::echo::EchoInterface;
-use crate::names::{NamePeersInterface, NamesInterface};
+use crate::names::{NamePeersInterface, NamesInterface, NamesStarterInterface};
 use crate::programs::ProgramsInterface;
 use crate::rpc::Description;
 
@@ -12,6 +12,7 @@ pub const ALL: &[Description] = &[
     Description::of::<EchoInterface>(),
     Description::of::<NamesInterface>(),
     Description::of::<NamePeersInterface>(),
+    Description::of::<NamesStarterInterface>(),
 ];
 
 const _: () = {

@@ -17,6 +17,7 @@ use libfos::root::{Root, programs};
 use libfos::server::Server;
 use libfos::{Start, println};
 
+use crate::fleet;
 use crate::protocol::AdderClient;
 use crate::server::NAME;
 
@@ -52,7 +53,8 @@ pub fn run(start: &Start) -> Result<(), String> {
     demo.ask_at_once(to)?;
     demo.end_under_a_call(first, to)?;
     let (_, to) = demo.start_server(3)?;
-    demo.ask_in_a_row(to)
+    demo.ask_in_a_row(to)?;
+    fleet::run(start, &demo.server, &demo.root)
 }
 
 impl Demo<'_> {

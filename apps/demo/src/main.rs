@@ -2,7 +2,8 @@
 //!
 //! `demo client` has root start `demo-server` on a core, asks it a thousand times, one call after the other and then many
 //! at once, and has it ended in the middle of a call, which ends with `PeerLost`. A successor on another core takes the
-//! name over, and answers. Each step prints a line.
+//! name over, and answers. Then it starts a naming fleet and a fleet of `demo member`, and ends a member of each while
+//! clients call by name. Each step prints a line.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -10,6 +11,7 @@
 extern crate alloc;
 
 mod client;
+mod fleet;
 mod protocol;
 mod server;
 
@@ -21,7 +23,8 @@ fn main(start: &Start) -> u8 {
     let ended = match start.arguments.get(1).map(|role| role.as_str()) {
         Some("client") => client::run(start),
         Some("server") => server::run(start),
-        _ => Err("say `demo client` or `demo server`".into()),
+        Some("member") => server::run_member(start),
+        _ => Err("say `demo client`, `demo server`, or `demo member` and the key of its directory".into()),
     };
     match ended {
         Ok(()) => 0,

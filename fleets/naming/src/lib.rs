@@ -14,3 +14,4 @@ pub mod record;
 pub mod replication;
 pub mod server;
 pub mod service;
+pub mod starter;

@@ -4,6 +4,7 @@ mod entry;
 mod error;
 mod interface;
 mod path;
+mod starter;
 
 pub use entry::{DirectoryKey, Entry, LoadFigure, METADATA_BYTES_MAX, METADATA_PAIRS_MAX, Owner, Policy};
 pub use error::NameError;
@@ -13,3 +14,7 @@ pub use interface::{
     RequestNumber,
 };
 pub use path::{COMPONENT_BYTES_MAX, COMPONENTS_MAX, PATH_BYTES_MAX, Path, PathError};
+pub use starter::{
+    Beginning, NamesStarter, NamesStarterClient, NamesStarterDispatcher, NamesStarterInterface, STARTED_MAX,
+    STARTER,
+};

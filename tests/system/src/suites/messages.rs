@@ -24,8 +24,10 @@ pub fn run(runner: &mut Runner) {
         libtest::run(runner, &tests);
     }
     runner.test("misuse of the interface macro is explained where it is", misuse::is_explained);
-    runner
-        .test("a client calls a server, loses it under a call, and goes on with its successor", fleet_speaks);
+    runner.test(
+        "fleets on the machine: a member of each is ended under load, and the clients go on",
+        fleet_speaks,
+    );
     for (name, what, status) in TASKS {
         runner.test(format!("on the machine: {what}"), || task(name, *status));
     }
@@ -60,6 +62,12 @@ const FLEET_SAYS: &[&[&str]] = &[
     &["ended under a call", "PeerLost"],
     &["client on core 1", "started on core 3"],
     &["1000 calls one after the other, each answered"],
+    &["naming has 3 members"],
+    &["2 members are registered under /demo"],
+    &["a member of naming was ended on core 2"],
+    &["a member of the fleet was ended on core 2"],
+    &["calls by name, each answered"],
+    &["names acknowledged, none lost at 2 members of naming"],
 ];
 
 fn fleet_speaks() -> Outcome {
