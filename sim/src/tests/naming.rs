@@ -34,7 +34,7 @@ impl Town {
         server.spawn(Priority::Normal, async move {
             *place.borrow_mut() = Naming::first(runtime, Member::new(0, 1), KEY).await.ok();
         });
-        let town = Town { world, server, naming: naming };
+        let town = Town { world, server, naming };
         town.run();
         town
     }

@@ -11,6 +11,7 @@ mod channels;
 mod hostile;
 mod kernel;
 mod messages;
+mod names;
 mod sim;
 mod tool;
 
@@ -54,10 +55,17 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "messages",
-        about: "interfaces, codecs and the cooperative runtime; servers call each other on the machine, and lose each other",
+        about: "interfaces, codecs and the cooperative runtime; tasks and links on the machine",
         minutes_max: 5,
         budget: "5 with names",
         run: messages::run,
+    },
+    Suite {
+        name: "names",
+        about: "the replicated map, explored to closure; naming and a fleet on the machine, whose members end under load",
+        minutes_max: 5,
+        budget: "5 with messages",
+        run: names::run,
     },
     Suite {
         name: "hostile",

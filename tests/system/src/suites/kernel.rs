@@ -1,10 +1,10 @@
 //! Suite `kernel`: the unit and property tests of guest crates that are libraries, on the host, where they are
-//! quick (but for those of suite `messages`); and the instruction counts of the kernel's paths against the table in
-//! docs/performance.md.
+//! quick (but for those of suites `messages` and `names`); and the instruction counts of the kernel's paths against
+//! the table in docs/performance.md.
 
 use crate::libtest;
 use crate::runner::{Outcome, Runner, fail};
-use crate::suites::messages;
+use crate::suites::{messages, names};
 use fos_host::bench::{counts, kernel, targets};
 use fos_host::guests::HOST_CRATES;
 use fos_host::image;
@@ -17,7 +17,9 @@ const LINES_NOW: f64 = 8_600.0;
 pub fn run(runner: &mut Runner) {
     let mut built = Ok(Vec::new());
     runner.test("unit tests build", || {
-        let elsewhere = |name: &str| HOST_CRATES.contains(&name) || messages::LIBRARIES.contains(&name);
+        let elsewhere = |name: &str| {
+            [HOST_CRATES, &messages::LIBRARIES, &names::LIBRARIES].iter().any(|list| list.contains(&name))
+        };
         let libraries = libtest::libraries(|name| !elsewhere(name));
         built = libraries.and_then(|libraries| libtest::build(&libraries, "dev"));
         built.as_ref().map(|_| ()).map_err(Clone::clone)

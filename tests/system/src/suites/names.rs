@@ -1,0 +1,54 @@
+//! Suite `names`: the replicated map with its models, explored to closure; the naming servers' unit tests; and both fleets of
+//! the image `fleet` in a machine under TCG, where members end under load.
+
+use crate::fos::Fos;
+use crate::libtest;
+use crate::runner::{Outcome, Runner, fail};
+use std::time::Duration;
+
+/// The crates whose unit tests belong here, and not to the suite `kernel`.
+pub const LIBRARIES: [&str; 2] = ["fos-naming", "fos-replicated-map"];
+/// Ends a machine that hangs.
+const WITHIN: Duration = Duration::from_secs(90);
+
+/// Runs the libraries' tests, and boots a machine with fleets.
+pub fn run(runner: &mut Runner) {
+    let mut built = Ok(Vec::new());
+    runner.test("unit tests build", || {
+        built = libtest::build(&LIBRARIES.map(str::to_owned), "dev");
+        built.as_ref().map(|_| ()).map_err(Clone::clone)
+    });
+    for tests in built.unwrap_or_default() {
+        libtest::run(runner, &tests);
+    }
+    runner.test("fleets on the machine: a member of each is ended under load, and the clients go on", fleets);
+}
+
+/// What `fos run --image fleet` prints, in this order.
+const FLEET_SAYS: &[&[&str]] = &[
+    &["client on core 1", "started on core 2"],
+    &["1000 calls one after the other, each answered"],
+    &["32 calls at once", "each answered"],
+    &["demo-server ended with status 137"],
+    &["ended under a call", "PeerLost"],
+    &["client on core 1", "started on core 3"],
+    &["1000 calls one after the other, each answered"],
+    &["naming has 3 members"],
+    &["2 members are registered under /demo"],
+    &["a member of naming was ended on core 2"],
+    &["a member of the fleet was ended on core 2"],
+    &["calls by name, each answered"],
+    &["names acknowledged, none lost at 2 members of naming"],
+];
+
+fn fleets() -> Outcome {
+    let said = Fos::new(&["run", "--image", "fleet", "--accel", "tcg"]).within(WITHIN).run()?;
+    said.expect_status(0)?;
+    let mut lines = said.output.lines();
+    for words in FLEET_SAYS {
+        if !lines.any(|line| words.iter().all(|word| line.contains(word))) {
+            return fail(format!("no line in its place holds {words:?}:\n{}", said.output));
+        }
+    }
+    Ok(())
+}
