@@ -125,7 +125,8 @@ impl Setup {
                 return Some("it has not ended after 100 simulated seconds".to_owned());
             }
             if !world.happen() {
-                let stuck = || "nothing is left to happen, and it has not ended".to_owned();
+                let why = || course.end().err().map_or(String::new(), |why| format!(": {why}"));
+                let stuck = || format!("nothing is left to happen, and it has not ended{}", why());
                 return world.failure().or_else(|| Some(stuck()));
             }
         }

@@ -149,3 +149,42 @@ fn any_process_of_naming_may_end_after_any_message() {
         well(&Setup { plan: kill.plan(), ..setup.clone() }.run(None));
     }
 }
+
+#[test]
+fn planted_errors_of_naming_are_caught() {
+    use crate::scenarios::planted_naming::{
+        ANSWERS_FROM_AN_OLD_MAP, FINDS_A_STRANGER, KEEPS_THE_DEAD, LOSES_REGISTRATIONS,
+    };
+    let run = |scenario: &'static Scenario, faults| {
+        let setup = Setup { scenario, ..naming(1) };
+        with_faults(setup, faults).run(None).failure.unwrap_or_default()
+    };
+    let old = run(&ANSWERS_FROM_AN_OLD_MAP, &[]);
+    assert!(old.contains("was answered from version"), "{old:?}");
+    let stranger = run(&FINDS_A_STRANGER, &[]);
+    assert!(stranger.contains("what nobody registered"), "{stranger:?}");
+    let lost = run(&LOSES_REGISTRATIONS, &[]);
+    assert!(lost.contains("registered is false"), "{lost:?}");
+    let dead = run(&KEEPS_THE_DEAD, &["kill client-1 at 200us"]);
+    assert!(dead.contains("registered is true"), "{dead:?}");
+}
+
+#[test]
+fn naming_answers_in_proportion_to_its_members() {
+    let rate = |cores: u32| {
+        let reads = Setup::new(find("naming-reads").unwrap(), 1, Costs::load("default").unwrap());
+        figure(well(&Setup { cores, ..reads }.run(None)), "look_ups_per_second")
+    };
+    let (one, eight) = (rate(5), rate(40));
+    assert!((7.6..=8.1).contains(&(eight / one)), "{one} {eight}");
+}
+
+#[test]
+fn naming_goes_on_answering_whatever_goes_wrong() {
+    for scenario in ["naming-reads", "naming-reads-100", "naming-writes"] {
+        for seed in 0..6 {
+            let setup = Setup::new(find(scenario).unwrap(), seed, Costs::load("default").unwrap());
+            well(&Setup { messages: 1000, cores: 20, ..setup }.with_faults_of_the_seed().run(None));
+        }
+    }
+}

@@ -13,17 +13,19 @@ use crate::Costs;
 pub struct Series {
     /// Its name.
     pub name: String,
-    /// Cores, and nanoseconds.
+    /// Cores, say, and nanoseconds.
     pub points: Vec<(u32, u64)>,
 }
 
-/// A figure: time against the number of cores.
+/// A figure: time against the number of cores, say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chart {
     /// As users type it, and as its file is called.
     pub name: &'static str,
     /// What it shows.
     pub title: &'static str,
+    /// What is along each axis; the upright one is in thousands of the points' unit.
+    pub axes: (&'static str, &'static str),
     /// The cost file.
     pub costs: String,
     /// Its lines.
@@ -37,6 +39,8 @@ pub type Model = fn(&Costs) -> Chart;
 pub const FIGURES: [(&str, Model); 2] =
     [("shared-state", shared_state::chart), ("shootdown", shootdown::chart)];
 
+/// The axes of the figures here.
+const AXES: (&str, &str) = ("cores", "microseconds");
 /// The cost file that the figures are made with.
 pub const COSTS: &str = "8x4";
 

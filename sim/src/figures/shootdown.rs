@@ -7,7 +7,7 @@
 //! answers for them. *NUMA-aware multicast*: the same, farthest socket first, with the lines of each socket in its own
 //! memory; the others have all lines in core 0's memory, so that even neighbours fetch them from there.
 
-use super::{Chart, series};
+use super::{AXES, Chart, series};
 use crate::Costs;
 use std::cmp::Reverse;
 
@@ -20,7 +20,7 @@ pub fn chart(costs: &Costs) -> Chart {
         series("NUMA-aware multicast", costs, |cores| multicast(costs, cores, true)),
     ];
     let title = "Telling every core and hearing from each";
-    Chart { name: "shootdown", title, costs: costs.name.clone(), series }
+    Chart { name: "shootdown", title, axes: AXES, costs: costs.name.clone(), series }
 }
 
 /// What `reader` pays for a line that `writer` has written, whose memory is beside core `home`.

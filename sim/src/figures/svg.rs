@@ -40,8 +40,8 @@ fn plot(chart: &Chart, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>
         .x_label_area_size(40)
         .y_label_area_size(60)
         .build_cartesian_2d(0..cores + 1, 0.0..highest * 1.05)?;
-    let about = format!("cores (simulated, costs: {})", chart.costs);
-    context.configure_mesh().light_line_style(TRANSPARENT).x_desc(about).y_desc("microseconds").draw()?;
+    let about = format!("{} (simulated, costs: {})", chart.axes.0, chart.costs);
+    context.configure_mesh().light_line_style(TRANSPARENT).x_desc(about).y_desc(chart.axes.1).draw()?;
     for (number, series) in chart.series.iter().enumerate() {
         let style = COLOURS[number % COLOURS.len()].stroke_width(2);
         let line = series.points.iter().map(|(cores, nanoseconds)| (*cores, *nanoseconds as f64 / 1000.0));

@@ -9,6 +9,8 @@ mod naming;
 pub mod naming_reads;
 #[cfg(test)]
 pub(crate) mod planted;
+#[cfg(test)]
+pub(crate) mod planted_naming;
 
 /// A scenario.
 #[derive(Debug)]

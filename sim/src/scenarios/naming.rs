@@ -19,14 +19,14 @@ use fos_naming::member::Naming;
 use fos_naming::record::members;
 use fos_replicated_map::Member;
 use fos_runtime::port::Class;
-use fos_runtime::{Histogram, Names, Priority};
+use fos_runtime::{Histogram, Names, Priority, Runtime};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 /// The scenario.
-pub(super) const SCENARIO: Scenario = Scenario {
+pub(crate) const SCENARIO: Scenario = Scenario {
     name: "naming",
     about: "a naming fleet under registrations and look-ups, whose members may end, stall, be full, and join",
     cores: 16,
@@ -82,11 +82,19 @@ struct Fleet {
     over_at: Cell<Option<u64>>,
 }
 
+/// What is done to a member when it is put together.
+pub(crate) type Dress = fn(&Runtime, &Naming);
+
 fn begin(world: &World, messages: u64) -> Box<dyn Course> {
+    begin_with(world, messages, |_, _| ())
+}
+
+/// The same with members that something is done to: tests plant errors here.
+pub(crate) fn begin_with(world: &World, messages: u64, dress: Dress) -> Box<dyn Course> {
     let cores = world.cores().max(8);
     let count = (cores / 8).max(3);
     let ledger = Rc::new(Ledger::default());
-    let servers = start_servers(world, count, &ledger);
+    let servers = start_servers(world, count, &ledger, dress);
     let addresses: Vec<Address> =
         servers[..count as usize].iter().map(|(server, _)| server.address(Class::External)).collect();
     let clients = u64::from(cores - count - 1);
@@ -123,7 +131,7 @@ fn begin(world: &World, messages: u64) -> Box<dyn Course> {
 }
 
 /// Starts the first member, those that join it at once, and one that joins later, on the last core.
-fn start_servers(world: &World, count: u32, ledger: &Rc<Ledger>) -> Vec<(Process, Place)> {
+fn start_servers(world: &World, count: u32, ledger: &Rc<Ledger>, dress: Dress) -> Vec<(Process, Place)> {
     let mut servers: Vec<(Process, Place)> = Vec::new();
     for number in 0..=count {
         let (name, core) = if number < count {
@@ -144,7 +152,9 @@ fn start_servers(world: &World, count: u32, ledger: &Rc<Ledger>) -> Vec<(Process
         let (me, sponsors) = (internal[number].0, internal[..number.min(count as usize)].to_vec());
         process.spawn(Priority::Normal, async move {
             if sponsors.is_empty() {
-                *place.borrow_mut() = Naming::first(runtime, me, KEY).await.ok();
+                let naming = Naming::first(runtime.clone(), me, KEY).await.ok();
+                naming.iter().for_each(|naming| dress(&runtime, naming));
+                *place.borrow_mut() = naming;
                 ledger.is_ready.set(true);
                 return;
             }
@@ -154,6 +164,7 @@ fn start_servers(world: &World, count: u32, ledger: &Rc<Ledger>) -> Vec<(Process
             // A sponsor that is not one yet refuses: asked again until one takes it.
             loop {
                 if let Ok(naming) = Naming::join(runtime.clone(), me, &sponsors).await {
+                    dress(&runtime, &naming);
                     *place.borrow_mut() = Some(naming);
                     return;
                 }

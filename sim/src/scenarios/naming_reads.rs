@@ -2,7 +2,7 @@
 //! once in so many.
 //!
 //! So many cores are clients', the others are members' of naming; with fewer cores than clients are wanted, one core in
-//! five is a member's. Members join one after the other; when all are in, clients begin, each with one member as long as
+//! five is a member's, as with all clients and 256 members. Members join one after the other; when all are in, clients begin, each with one member as long as
 //! that answers, and the clock starts when each has been answered often enough that nobody is new to anybody.
 //!
 //! What must hold: an answer is never from an older map than one the client has seen, and every change is made.
@@ -34,6 +34,8 @@ struct Mix {
 const READS: Mix = Mix { clients: CLIENTS, outstanding: 8, change_every: 20_000 };
 /// Clients of the scenarios of look-ups.
 pub const CLIENTS: u32 = 1024;
+/// How many of them each member has in the largest fleet, and in a run with fewer cores than clients.
+pub const CLIENTS_PER_MEMBER: u32 = 4;
 /// Clients of the scenario of changes; that of twice as many has twice as many.
 pub const WRITERS: u32 = 128;
 const WRITES: Mix = Mix { clients: WRITERS, outstanding: 1, change_every: 1 };
@@ -76,12 +78,14 @@ pub(super) const TWICE: Scenario =
 
 const KEY: DirectoryKey = DirectoryKey([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
 /// Requests of each client, for each that it may have under way, before the clock starts.
-const WARM_UP: u64 = 4;
+const WARM_UP: u64 = 16;
 /// How long a call may take before another member is asked.
 const WITHIN: Duration = Duration::from_millis(250);
 /// A client that is refused waits so long, and each time twice as long.
 const PAUSE: Duration = Duration::from_micros(20);
 const DOUBLINGS: u64 = 8;
+/// How often those who wait for the fleet to be complete look.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// Members that a joiner is told of.
 const SPONSORS: usize = 4;
 
@@ -140,7 +144,10 @@ struct Fleet {
 
 fn begin(world: &World, messages: u64, mix: Mix) -> Box<dyn Course> {
     let cores = world.cores().max(2);
-    let members = cores.checked_sub(mix.clients).filter(|rest| *rest > 0).unwrap_or((cores / 5).max(1));
+    let members = cores
+        .checked_sub(mix.clients)
+        .filter(|rest| *rest > 0)
+        .unwrap_or((cores / (1 + CLIENTS_PER_MEMBER)).max(1));
     let clients = cores - members;
     let (ledger, servers) = (Rc::new(Ledger::default()), start_servers(world, members));
     for number in 0..clients {
@@ -159,7 +166,7 @@ fn begin(world: &World, messages: u64, mix: Mix) -> Box<dyn Course> {
         if number == 0 {
             process.spawn(Priority::Normal, client.clone().prepare());
         }
-        (0..mix.outstanding).for_each(|_| process.spawn(Priority::Normal, client.clone().work()));
+        process.spawn(Priority::Normal, client.begin(mix.outstanding));
     }
     let warm_up = WARM_UP * u64::from(clients) * mix.outstanding;
     let wanted = warm_up + (messages / 2).max(1);
@@ -188,7 +195,7 @@ async fn be_member(servers: Servers, place: usize) {
     let (before, own) = (&servers[..place], &servers[place]);
     let runtime = &own.process.runtime;
     while !are_settled(before) {
-        runtime.sleep(PAUSE).await;
+        runtime.sleep(LOOK_AGAIN_AFTER).await;
     }
     let sponsors: Vec<(Member, Address)> = (0..place.min(SPONSORS))
         .map(|sponsor| (member(sponsor), servers[sponsor].process.address(Class::Internal)))
@@ -234,7 +241,7 @@ impl Client {
     /// Makes the names: of what is looked up, with this process under it, and of what changes.
     async fn prepare(self: Rc<Self>) {
         while !are_settled(&self.servers) {
-            self.process.runtime.sleep(PAUSE).await;
+            self.process.runtime.sleep(LOOK_AGAIN_AFTER).await;
         }
         for component in ["service", "clients"] {
             self.change(|naming, number| async move {
@@ -252,11 +259,16 @@ impl Client {
         Entry { address, machine: 0, core: 0, metadata: Vec::new() }
     }
 
+    /// Begins so many requests at once when there is something to look up.
+    async fn begin(self: Rc<Self>, outstanding: u64) {
+        while !self.ledger.is_ready.get() {
+            self.process.runtime.sleep(LOOK_AGAIN_AFTER).await;
+        }
+        (0..outstanding).for_each(|_| self.process.spawn(Priority::Normal, self.clone().work()));
+    }
+
     /// One request after the other, for ever.
     async fn work(self: Rc<Self>) {
-        while !self.ledger.is_ready.get() {
-            self.process.runtime.sleep(PAUSE).await;
-        }
         loop {
             let number = self.ledger.begun.get() + 1;
             self.ledger.begun.set(number);
