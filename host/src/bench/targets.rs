@@ -60,9 +60,12 @@ pub const MESSAGES: &[Expected] = &[
 /// The simulator suite's keys.
 pub const SIM: &[Expected] = &[target("sim_1024_cores_seconds", Some(30.0), None)];
 
+/// The suite of names' keys.
+pub const NAMES: &[Expected] = &[at_least("sim_names_linear_256", 0.95)];
+
 /// Every suite's keys.
 fn all() -> impl Iterator<Item = &'static Expected> {
-    KERNEL.iter().chain(MESSAGES).chain(SIM)
+    KERNEL.iter().chain(MESSAGES).chain(SIM).chain(NAMES)
 }
 
 /// The row with its target, and what stands beside it among Linux's measurements.

@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::bench::document::Document;
-use crate::bench::{costs, counts, kernel, messages, sim};
+use crate::bench::{costs, counts, kernel, messages, names, sim};
 use crate::cli::BenchArguments;
 use crate::failure::{Code, Failure, Result};
 use crate::talk::Talk;
@@ -23,6 +23,7 @@ const SUITES: &[Suite] = &[
     Suite { name: messages::SUITE, measure: messages::measure, needs_qemu: true, write: write_counts },
     Suite { name: costs::SUITE, measure: costs::measure, needs_qemu: false, write: costs::write },
     Suite { name: sim::SUITE, measure: sim::measure, needs_qemu: false, write: |_| Ok(()) },
+    Suite { name: names::SUITE, measure: names::measure, needs_qemu: false, write: names::write },
 ];
 
 /// Measures the named suites, or all.
