@@ -55,6 +55,7 @@ pub const MESSAGES: &[Expected] = &[
     at_least("unix_over_channel", 20.0),
     target("channel_send_56", Some(40.0), None),
     target("channel_take_56", Some(40.0), None),
+    target("rpc_two_scalars", Some(600.0), None),
 ];
 
 /// The simulator suite's keys.

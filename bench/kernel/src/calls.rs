@@ -1,0 +1,121 @@
+//! A call of two scalars and its answer between two runtimes, over a link and by mailbox: stubs, codec, dispatch, tasks and
+//! both ports as every server has them. Both sides run in one thread and take their steps in turn, so that no step without
+//! work is counted: the client takes the last answer, asks again, and the server answers.
+
+use alloc::rc::Rc;
+use alloc::string::String;
+use core::cell::Cell;
+use core::time::Duration;
+
+use fos_abi::Error;
+use fos_messages::echo::{Echo, EchoClient, EchoDispatcher, Overflow, Refusal};
+use fos_messages::rpc::{Context, Instead, Never};
+use libfos::Start;
+use libfos::measure;
+use libfos::port::thresholds::Thresholds;
+use libfos::runtime::port::{Class, Port};
+use libfos::runtime::{Priority, Step};
+use libfos::server::Server;
+
+use crate::ground::{Broken, During, Ground};
+use crate::sample::{counted, print_count};
+
+/// Longer than everything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Calls after which there must be a link.
+const CALLS_BEFORE_LINK: u32 = 1000;
+
+/// Answers at once.
+struct Adder;
+
+impl Echo for Adder {
+    fn sum(&self, _: Context, left: u64, right: u64) -> Result<u64, Instead<Overflow>> {
+        Ok(left.checked_add(right).ok_or(Overflow)?)
+    }
+    async fn echo(&self, _: Context, text: String) -> Result<String, Instead<Never>> {
+        Ok(text)
+    }
+    fn note(&self, _: Context, _: u64) {}
+    async fn refuse(&self, _: Context, _: String) -> Result<(), Instead<Refusal>> {
+        Ok(())
+    }
+    fn noted(&self, _: Context) -> Result<u64, Instead<Never>> {
+        Ok(0)
+    }
+}
+
+/// Two runtimes of one thread.
+struct Pair {
+    client: Server,
+    server: Server,
+    /// Calls that were answered rightly.
+    answered: Rc<Cell<u64>>,
+}
+
+/// Counts them.
+pub fn measure(ground: &mut Ground, start: &Start) -> Result<(), Broken> {
+    let linked = Pair::create(ground, start, Thresholds::MACHINE)?;
+    linked.wait_for_link().during("making a link")?;
+    let call = counted(|| linked.call(true));
+    print_count(
+        "rpc_two_scalars",
+        call.during("calling over a link")?,
+        "a call of two scalars and its answer over a link, stubs, codec, dispatch and tasks of both sides",
+    );
+    let unlinked = Pair::create(ground, start, Thresholds { sends: u32::MAX, ..Thresholds::MACHINE })?;
+    while let Step::Did(_) = unlinked.client.runtime.step() {}
+    while let Step::Did(_) = unlinked.server.runtime.step() {}
+    let call = counted(|| unlinked.call(false));
+    print_count(
+        "rpc_two_scalars_by_mailbox",
+        call.during("calling by mailbox")?,
+        "as rpc_two_scalars, through the kernel both ways",
+    );
+    Ok(())
+}
+
+impl Pair {
+    fn create(ground: &mut Ground, start: &Start, thresholds: Thresholds) -> Result<Pair, Broken> {
+        let mut create =
+            || Server::with_thresholds(&mut ground.memory, start, thresholds).during("making a server");
+        let (client, server) = (create()?, create()?);
+        server.runtime.serve(Class::External, EchoDispatcher::new(Rc::new(Adder)));
+        let answered = Rc::new(Cell::new(0));
+        let to = server.port.address(Class::External);
+        let echo = EchoClient::new(client.runtime.within(PATIENCE), to);
+        let count = answered.clone();
+        client.runtime.spawn(Priority::Normal, async move {
+            while let Ok(3) = echo.sum(1, 2).await {
+                count.set(count.get() + 1);
+            }
+        });
+        Ok(Pair { client, server, answered })
+    }
+
+    /// Calls until messages go over a link. What is said about links are steps of their own.
+    fn wait_for_link(&self) -> Result<(), Error> {
+        let to = self.server.port.address(Class::External);
+        for _ in 0..CALLS_BEFORE_LINK {
+            while let Step::Did(_) = self.client.runtime.step() {}
+            while let Step::Did(_) = self.server.runtime.step() {}
+            if self.client.port.has_way_back(&to) {
+                return Ok(());
+            }
+        }
+        Err(Error::TimedOut)
+    }
+
+    /// Ticks of a call, each of which leaves its answer for the next to take. An error if it did not go the way it should.
+    fn call(&self, over_link: bool) -> Result<u64, Error> {
+        let before = self.answered.get();
+        let (ticks, did) = measure::count(|| {
+            let answer = self.client.runtime.step();
+            let task = self.client.runtime.step();
+            let request = self.server.runtime.step();
+            [answer, task, request]
+        });
+        let is_one = did.iter().all(|step| matches!(step, Step::Did(_))) && self.answered.get() == before + 1;
+        let is_linked = self.client.port.has_way_back(&self.server.port.address(Class::External));
+        if is_one && is_linked == over_link { Ok(ticks) } else { Err(Error::BadArgument) }
+    }
+}
