@@ -12,6 +12,9 @@ use serde_json::Value;
 /// The simulator's crate: its tests are this suite's.
 pub const CRATE: &str = "fos-sim";
 
+/// Scenarios whose runs take a few milliseconds.
+const QUICK: [&str; 2] = ["echo", "naming"];
+
 /// Runs the simulator in every way.
 pub fn run(runner: &mut Runner) {
     let mut built = Ok(Vec::new());
@@ -26,10 +29,20 @@ pub fn run(runner: &mut Runner) {
     runner.test("a replay prints its trace and compares it", replays);
     runner.test("a run that fails prints the command that repeats it, and that does", failures_repeat);
     runner.test("every figure is a document", figures);
-    let (seeds, from) = (if runner.long() { 10_000 } else { 200 }, runner.seed());
-    runner.test(format!("{seeds} seeds from {from} hold, whatever goes wrong"), || {
-        sweep(&["--seeds", &seeds.to_string(), "--from", &from.to_string()])
-    });
+    let from = runner.seed();
+    for scenario in fos_sim::scenarios::SCENARIOS {
+        let is_quick = QUICK.contains(&scenario.name);
+        let seeds = match (is_quick, runner.long()) {
+            (true, false) => 200,
+            (true, true) => 10_000,
+            (false, false) => 2,
+            (false, true) => 50,
+        };
+        runner
+            .test(format!("{}: {seeds} seeds from {from} hold, whatever goes wrong", scenario.name), || {
+                sweep(&[scenario.name, "--seeds", &seeds.to_string(), "--from", &from.to_string()])
+            });
+    }
     let messages = if runner.long() { "2000" } else { "200" };
     runner.test(format!("a server may end after any of {messages} messages"), || {
         sweep(&["echo", "--seeds", "1", "--cores", "8", "--messages", messages, "--kill-points"])
