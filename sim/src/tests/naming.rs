@@ -119,6 +119,26 @@ fn more_processes_than_can_be_watched_keep_their_names() {
 }
 
 #[test]
+fn all_that_join_at_once_come_in_though_a_sponsor_has_time_for_one() {
+    let town = Town::new(6);
+    let sponsors = vec![(Member::new(0, 1), town.server.address(Class::Internal))];
+    let joined: Rc<RefCell<Vec<Naming>>> = Rc::default();
+    for number in 2..=6 {
+        let process = town.world.start("joiner", number - 1);
+        let (runtime, sponsors, joined) = (process.runtime.clone(), sponsors.clone(), joined.clone());
+        process.spawn(Priority::Normal, async move {
+            let naming = Naming::join(runtime, Member::new(0, number), &sponsors).await;
+            joined.borrow_mut().push(naming.unwrap());
+        });
+    }
+    town.run_for(WITHIN);
+    let joined = joined.borrow();
+    let serving = joined.iter().filter(|naming| naming.replication.read(0).is_ok());
+    assert_eq!((joined.len(), serving.count()), (5, 5));
+    assert!(joined.iter().all(|naming| naming.replication.membership().members.len() == 6));
+}
+
+#[test]
 fn a_name_that_is_not_to_last_goes_with_its_maker() {
     let town = Town::new(2);
     let (maker, other) = (town.world.start("maker", 1), town.world.start("other", 1));

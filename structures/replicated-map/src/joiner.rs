@@ -1,6 +1,9 @@
 //! The joiner's side of a join. It asks, piece by piece, so that a lost message costs one more question. Its pieces
 //! are of different versions; with every update since the first piece done again on top, they are the map.
 //!
+//! A sponsor that has no time (it brings in another one) or is no member (any more, or yet) is asked again at a later
+//! tick, and the others in between; who is refused for too long stops, so nobody waits for ever.
+//!
 //! If the sponsor dies before the copy is the map of one version, the joiner starts again with another member. After
 //! that an epoch with it may already be agreed, so it never throws its copy away: it goes on with another member from
 //! where it is, or, if that is not possible, stops; what was agreed about it then ends with its death.
@@ -9,7 +12,7 @@ use crate::interface::Stop;
 use crate::log::Log;
 use crate::replica::{Outputs, Replica, Standing};
 use crate::{
-    Body, Cursor, JoinRefusal, Key, Limits, Member, Membership, Part, Record, Store, Value, Version,
+    Body, Cursor, JoinRefusal, Key, Limit, Limits, Member, Membership, Part, Record, Store, Value, Version,
 };
 use alloc::vec::Vec;
 
@@ -21,6 +24,8 @@ pub(crate) struct Joiner<K> {
     pub cursor: Cursor<K>,
     /// The version of the youngest piece.
     pub youngest: Version,
+    /// Refusals since the last piece.
+    pub refusals: u32,
 }
 
 impl<K: Key, V: Value> Replica<K, V> {
@@ -34,7 +39,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         let mut replica = Replica::new(me, Membership::none(), limits);
         let sponsors = sponsors.iter().rev().copied().collect();
         replica.standing =
-            Standing::Joining(Joiner { sponsors, cursor: Cursor::Start, youngest: Version(0) });
+            Standing::Joining(Joiner { sponsors, cursor: Cursor::Start, youngest: Version(0), refusals: 0 });
         replica.ask_sponsor(outputs);
         replica
     }
@@ -57,11 +62,19 @@ impl<K: Key, V: Value> Replica<K, V> {
         if before == joiner.sponsors.last().copied() {
             return;
         }
-        if !matches!(joiner.cursor, Cursor::Log { settled: true, .. }) {
-            (joiner.cursor, joiner.youngest) = (Cursor::Start, Version(0));
-            self.store = Store::new();
-        }
+        self.begin_copy_again();
         self.ask_sponsor(outputs);
+    }
+
+    /// Forgets the copy, unless an epoch with it may already be agreed. Says whether it did.
+    fn begin_copy_again(&mut self) -> bool {
+        let Standing::Joining(joiner) = &mut self.standing else { return false };
+        if matches!(joiner.cursor, Cursor::Log { settled: true, .. }) {
+            return false;
+        }
+        (joiner.cursor, joiner.youngest) = (Cursor::Start, Version(0));
+        self.store = Store::new();
+        true
     }
 
     fn awaits(&mut self, from: Member) -> Option<&mut Joiner<K>> {
@@ -86,6 +99,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         let after = self.store.version;
         let Some(joiner) = self.awaits(from) else { return };
         joiner.youngest = joiner.youngest.max(part.version);
+        joiner.refusals = 0;
         joiner.cursor = part.next.unwrap_or(Cursor::Log { after, settled: after >= joiner.youngest });
         self.ask_sponsor(outputs);
     }
@@ -103,6 +117,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         if !matches!(joiner.cursor, Cursor::Log { .. }) || after != version {
             return;
         }
+        joiner.refusals = 0;
         let reached = version.after(records.len());
         joiner.cursor = Cursor::Log { after: reached, settled: reached >= joiner.youngest };
         records.iter().for_each(|record| self.store.replay(record, &limits));
@@ -110,7 +125,19 @@ impl<K: Key, V: Value> Replica<K, V> {
     }
 
     pub(crate) fn refused(&mut self, from: Member, refusal: JoinRefusal, outputs: &mut Outputs<K, V>) {
-        if self.awaits(from).is_some() {
+        let refusals_max = self.limits.refusals_max;
+        let Some(joiner) = self.awaits(from) else { return };
+        joiner.refusals += 1;
+        let is_patient = joiner.refusals < refusals_max;
+        // The next tick asks somebody else.
+        joiner.sponsors.rotate_right(1);
+        let goes_on = match refusal {
+            JoinRefusal::Full(Limit::Joiners) | JoinRefusal::NotMember => true,
+            // What it copied is of no use any more.
+            JoinRefusal::Gone | JoinRefusal::Full(Limit::Log) => self.begin_copy_again(),
+            JoinRefusal::Full(_) => false,
+        };
+        if !goes_on || !is_patient {
             self.stop(Stop::Refused(refusal), outputs);
         }
     }

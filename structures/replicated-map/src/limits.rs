@@ -40,6 +40,10 @@ pub struct Limits {
     pub tail_max: usize,
     /// Members of an epoch.
     pub members_max: usize,
+    /// Refusals in a row after which a joiner stops; it asks once for each tick.
+    pub refusals_max: u32,
+    /// Ticks without a question after which a joiner is looked after no more.
+    pub quiet_ticks: u64,
     /// Dead that are remembered although they are not members (yet).
     pub dead_max: usize,
     /// Ticks between two pings of another machine.
@@ -66,6 +70,8 @@ impl Limits {
         part_max: 32,
         tail_max: 16,
         members_max: 256,
+        refusals_max: 800,
+        quiet_ticks: 40,
         dead_max: 1024,
         ping_ticks: 1,
         lease_ticks: 8,

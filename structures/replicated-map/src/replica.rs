@@ -126,7 +126,8 @@ impl<K: Key, V: Value> Replica<K, V> {
     /// Whether it needs ticks now.
     pub fn wants_ticks(&self) -> bool {
         let alone = self.membership.machines().iter().all(|machine| *machine == self.me.machine);
-        !alone || !self.parked.is_empty() || matches!(self.standing, Standing::Joining(_))
+        let joins = matches!(self.standing, Standing::Joining(_)) || self.sponsored.is_some();
+        !alone || joins || !self.parked.is_empty()
     }
 
     /// Takes one input and appends to `outputs` what is to be done about it.

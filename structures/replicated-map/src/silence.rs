@@ -108,6 +108,7 @@ impl<K: Key, V: Value> Replica<K, V> {
                 self.renew_lease();
                 self.ping(outputs);
                 self.age_reads(outputs);
+                self.age_joiner();
                 self.look_for_silence(outputs);
                 let others: Vec<Member> = self.others().collect();
                 others.into_iter().for_each(|member| self.repeat_to(member, outputs));

@@ -15,6 +15,8 @@ pub(crate) struct Sponsored {
     pub needs: Version,
     /// Its copy is the map at `needs`: it can be let in.
     pub settled: bool,
+    /// Ticks since it asked for something.
+    pub quiet_ticks: u64,
 }
 
 impl<K: Key, V: Value> Replica<K, V> {
@@ -48,14 +50,23 @@ impl<K: Key, V: Value> Replica<K, V> {
             Cursor::Start => known.map_or(self.store.version, |joiner| joiner.needs),
             Cursor::Log { after, .. } if *after >= self.log.base => *after,
             Cursor::Log { .. } => return Err(JoinRefusal::Gone),
-            _ if known.is_some() => return Ok(()),
+            _ if known.is_some() => known.map_or(self.store.version, |joiner| joiner.needs),
             _ => return Err(JoinRefusal::Full(Limit::Log)),
         };
         if self.sponsored.is_some() && known.is_none() {
             return Err(JoinRefusal::Full(Limit::Joiners));
         }
-        self.sponsored = Some(Sponsored { member: from, needs, settled: false });
+        self.sponsored = Some(Sponsored { member: from, needs, settled: false, quiet_ticks: 0 });
         Ok(())
+    }
+
+    /// A joiner that has asked for nothing for long is looked after no more: others may come.
+    pub(crate) fn age_joiner(&mut self) {
+        let quiet_max = self.limits.quiet_ticks;
+        self.sponsored.take_if(|joiner| {
+            joiner.quiet_ticks += 1;
+            joiner.quiet_ticks > quiet_max
+        });
     }
 
     fn read_part(&self, cursor: Cursor<K>) -> Part<K, V> {

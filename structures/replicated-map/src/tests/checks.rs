@@ -146,7 +146,9 @@ impl World {
         if !self.is_quiet() || self.is_finished() {
             return true;
         }
-        let ticks = setup.ticks > 0 || setup.losses > 0 || setup.cut.is_some();
+        // A joiner that was sent away asks again at a tick.
+        let joins = !setup.joiners.is_empty();
+        let ticks = joins || setup.ticks > 0 || setup.losses > 0 || setup.cut.is_some();
         let one_cut = self.cuts == 1;
         one_cut || ticks && self.clone().settles(setup)
     }

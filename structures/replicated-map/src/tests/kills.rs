@@ -47,7 +47,7 @@ pub fn enumerate(setup: &Setup) -> (usize, Option<(Kill, Violation)>) {
     let (sent, violation) = run(setup, None);
     assert_eq!(violation, None, "without a death");
     let count = |member| sent.iter().filter(|sender| **sender == member).count();
-    let members = setup.members.iter().copied().chain(setup.joiner.iter().map(|(member, _)| *member));
+    let members = setup.members.iter().copied().chain(setup.joiners.iter().map(|(member, _)| *member));
     let kills: Vec<Kill> =
         members.flat_map(|member| (0..count(member)).map(move |index| (member, index))).collect();
     let bad = |kill: &Kill| run(setup, Some(*kill)).1.map(|violation| (*kill, violation));

@@ -87,7 +87,7 @@ pub fn insert(key: u8, value: u8) -> Wish {
 pub fn base(members: Vec<Member>) -> Setup {
     Setup {
         members,
-        joiner: None,
+        joiners: Vec::new(),
         clients: vec![(0, vec![insert(1, 1)]), (1, vec![insert(1, 2)])],
         deaths: 0,
         losses: 0,
@@ -110,7 +110,7 @@ fn closes(setup: Setup) {
 /// One more member joins, and asks the others in the order of their numbers.
 pub fn joining(setup: Setup) -> Setup {
     let sponsors = setup.members.clone();
-    Setup { joiner: Some((Member::new(0, 9), sponsors)), ..setup }
+    Setup { joiners: vec![(Member::new(0, 9), sponsors)], ..setup }
 }
 
 /// One member on each of some machines.
@@ -147,6 +147,17 @@ pub fn join_and_updates() -> Setup {
 
 pub fn join_updates_and_a_death() -> Setup {
     Setup { deaths: 1, ..join_and_updates() }
+}
+
+/// Two join at once: the sponsor of one sends the other away until it has time.
+pub fn two_joins() -> Setup {
+    let members = one_machine(1);
+    let joiners = [8, 9].map(|number| (Member::new(0, number), members.clone())).to_vec();
+    Setup { joiners, clients: vec![(0, vec![insert(1, 1)])], ..base(members) }
+}
+
+pub fn two_joins_and_a_death() -> Setup {
+    Setup { deaths: 1, ..two_joins() }
 }
 
 /// A copy of several parts, changing while it is read.
@@ -187,8 +198,8 @@ pub fn everything() -> Setup {
 /// The same with a timer that goes off at any time after the loss.
 pub fn everything_with_quick_ticks() -> Setup {
     let members = one_machine(2);
-    let joiner = Some((Member::new(1, 9), members.clone()));
-    Setup { joiner, deaths: 1, losses: 1, ticks: 1, proxies: true, limits: patient(), ..base(members) }
+    let joiners = vec![(Member::new(1, 9), members.clone())];
+    Setup { joiners, deaths: 1, losses: 1, ticks: 1, proxies: true, limits: patient(), ..base(members) }
 }
 
 /// Without a loss, but with three members besides the joiner.
@@ -211,6 +222,8 @@ models! {
     reads_here_and_there,
     join_and_updates,
     join_updates_and_a_death,
+    two_joins,
+    two_joins_and_a_death,
     join_of_several_parts,
     updates_and_a_loss,
     join_update_and_a_loss,

@@ -30,8 +30,8 @@ pub enum Wish {
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub members: Vec<Member>,
-    /// Who joins, and whom it asks in this order.
-    pub joiner: Option<(Member, Vec<Member>)>,
+    /// Who joins, and whom each asks in this order.
+    pub joiners: Vec<(Member, Vec<Member>)>,
     /// Each client's first member and wishes.
     pub clients: Vec<(usize, Vec<Wish>)>,
     pub deaths: u8,
@@ -70,7 +70,8 @@ pub struct World {
     pub history: Vec<Update<u8, u8>>,
     /// The highest version that was acknowledged to a client.
     pub acknowledged: Version,
-    pub joined: bool,
+    /// Joiners that have begun.
+    pub joined: BTreeSet<Member>,
     pub deaths: u8,
     pub losses: u8,
     pub ticks: u8,
@@ -92,7 +93,7 @@ pub enum Action {
     DeliverAndDie(Member, Member, usize),
     Die(Member),
     Notice(Member, Member),
-    Join,
+    Join(usize),
     Lose(Member, Member),
     Tick,
     Cut,
@@ -125,7 +126,7 @@ impl World {
             clients: setup.clients.iter().map(client).collect(),
             history: Vec::new(),
             acknowledged: Version(0),
-            joined: false,
+            joined: BTreeSet::new(),
             deaths: setup.deaths,
             losses: setup.losses,
             ticks: setup.ticks,
@@ -139,7 +140,8 @@ impl World {
 
     /// What can happen next.
     pub fn actions(&self, setup: &Setup, actions: &mut Vec<Action>) {
-        for (index, client) in self.clients.iter().enumerate() {
+        let clients = self.clients.iter().enumerate().filter(|_| !self.replicas.is_empty());
+        for (index, client) in clients {
             let alive = self.replicas.contains_key(&client.contact);
             if client.wish < setup.clients[index].1.len() && (!client.waiting || !alive) {
                 actions.push(Action::Submit(index));
@@ -147,9 +149,8 @@ impl World {
         }
         actions.extend(self.wires.keys().map(|(from, to)| Action::Deliver(*from, *to)));
         actions.extend(self.notices.iter().map(|(to, dead)| Action::Notice(*to, *dead)));
-        if !self.joined && setup.joiner.is_some() {
-            actions.push(Action::Join);
-        }
+        let absent = |(_, (member, _)): &(usize, &(Member, _))| !self.joined.contains(member);
+        actions.extend(setup.joiners.iter().enumerate().filter(absent).map(|(index, _)| Action::Join(index)));
         if self.deaths > 0 && self.replicas.len() > 1 {
             actions.extend(self.replicas.keys().map(|member| Action::Die(*member)));
             for (from, to) in self.wires.keys() {
@@ -194,7 +195,7 @@ impl World {
                 self.notices.remove(&(to, dead));
                 self.step(setup, to, Input::Died(dead), usize::MAX);
             }
-            Action::Join => self.join(setup),
+            Action::Join(index) => self.join(setup, index),
             Action::Lose(from, to) => {
                 self.losses -= 1;
                 self.take(from, to);
@@ -259,19 +260,23 @@ impl World {
     }
 
     fn die(&mut self, setup: &Setup, member: Member) {
-        if self.replicas.remove(&member).is_none() {
-            return;
+        if self.replicas.contains_key(&member) {
+            self.deaths = self.deaths.saturating_sub(1);
+            self.end(setup, member);
         }
-        self.deaths = self.deaths.saturating_sub(1);
+    }
+
+    fn end(&mut self, setup: &Setup, member: Member) {
+        self.replicas.remove(&member);
         self.wires.retain(|(_, to), _| *to != member);
         self.notices.retain(|(to, _)| *to != member);
         let told = self.replicas.keys().filter(|other| setup.proxies || other.machine == member.machine);
         self.notices.extend(told.map(|other| (*other, member)));
     }
 
-    fn join(&mut self, setup: &Setup) {
-        let (member, sponsors) = setup.joiner.as_ref().expect("there is a joiner");
-        self.joined = true;
+    fn join(&mut self, setup: &Setup, index: usize) {
+        let (member, sponsors) = &setup.joiners[index];
+        self.joined.insert(*member);
         let mut outputs = Vec::new();
         let mut replica = Replica::join(*member, sponsors, setup.limits, &mut outputs);
         replica.faults.planted = setup.fault;
@@ -338,7 +343,9 @@ impl World {
                 let dead: Vec<Member> = membership.members.iter().filter(gone).copied().collect();
                 self.notices.extend(dead.into_iter().map(|dead| (member, dead)));
             }
-            Output::Changed { .. } | Output::Stopped(_) => {}
+            // Its process ends.
+            Output::Stopped(_) => self.end(setup, member),
+            Output::Changed { .. } => {}
         }
     }
 
