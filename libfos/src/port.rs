@@ -28,7 +28,7 @@ use fos_abi::{Error, Identity, Key};
 use fos_messages::rpc::{Address, SendError};
 use fos_messages::start::Start;
 use fos_runtime::Instant;
-use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route};
+use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route};
 
 use crate::arch;
 use crate::calls;
@@ -88,6 +88,8 @@ pub struct KernelPort {
     /// Badges of keys that were made for clients.
     badges: RefCell<Vec<(Class, Key, u64)>>,
     poller: Cell<Poller>,
+    /// Poisonous requests that were refused.
+    poisonous: Cell<u64>,
 }
 
 impl KernelPort {
@@ -120,6 +122,7 @@ impl KernelPort {
             watches: RefCell::default(),
             badges: RefCell::default(),
             poller: Cell::new(poller),
+            poisonous: Cell::new(0),
         })
     }
 
@@ -350,6 +353,21 @@ impl Port for KernelPort {
 
     fn answer_room(&self) -> AnswerRoom {
         ANSWER_ROOM
+    }
+
+    /// Says it on the console, until there is a watchdog to be told: each time twice as many have come, lest somebody who
+    /// lies fills the console.
+    fn poisoned(&self, report: &Poison) {
+        let count = self.poisonous.get() + 1;
+        self.poisonous.set(count);
+        if count.is_power_of_two() {
+            let Poison { sender, interface, operation } = report;
+            crate::println!(
+                "poison: operation {operation} of interface {interface:#x}, asked for by process {:#x}, was under way when \
+                 two members ended, and is refused ({count} such reports here)",
+                sender.0
+            );
+        }
     }
 }
 

@@ -292,6 +292,12 @@ impl Within {
     pub(crate) fn new(runtime: Runtime, time: Duration) -> Within {
         Within { runtime, time }
     }
+
+    /// Tells a member that two others ended in the middle of such a request, which is not asked for again.
+    pub(crate) fn report_poison(&self, to: &Address, operation: &Operation) -> Result<(), SendError> {
+        let envelope = Envelope { status: Status::Poisonous, ..to_ask(operation, Kind::Post) };
+        self.runtime.port().send(to, &message(&envelope, &|_| Ok(()))?)
+    }
 }
 
 impl Caller for Within {

@@ -34,7 +34,7 @@ pub use load::{BUCKETS, Histogram, Load};
 pub use named::{KEPT_MAX, Named, Names};
 pub use peers::PEERS_MAX;
 pub use runtime::{Lost, Runtime, Step, Work};
-pub use serve::REQUESTS_MAX;
+pub use serve::{REQUESTS_MAX, REQUESTS_OF_ONE_MAX};
 pub use tasks::Priority;
 pub use watches::Ended;
 

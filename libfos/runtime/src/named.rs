@@ -1,18 +1,22 @@
 //! Calls to a name. What a look-up answered is kept and used until it is refused at use; then the name is looked up again
 //! and the call made again, if it is certain that nothing was done or if doing it twice is doing it once. The caller sees
 //! none of this, until its time is over.
+//!
+//! A call that is under way when its server ends may be what ended it. So it is made once more at most: after a second end
+//! it is refused as `Poisonous`, and a member that lives is told. It may have been innocent, which nobody can tell from
+//! outside; a call that is refused in vain costs less than a third member.
 
 use crate::port::Class;
-use crate::{Instant, Runtime};
+use crate::{Instant, Priority, Runtime};
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use fos_messages::names::{
-    DirectoryKey, Entry, Found, NameError, NamesClient, Path, Policy, Query, RequestNumber,
+    DirectoryKey, Entry, Found, NameError, NamesClient, NamesInterface, Path, Policy, Query, RequestNumber,
 };
-use fos_messages::rpc::{Address, Answer, CallError, Caller, Operation, SendError, WriteBody};
+use fos_messages::rpc::{Address, Answer, CallError, Caller, Interface, Operation, SendError, WriteBody};
 
 use crate::Within;
 
@@ -24,6 +28,8 @@ const NAMING_WITHIN: Duration = Duration::from_millis(250);
 const AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// A request that was running when this many servers ended is not tried again.
 const DEATHS_MAX: u32 = 2;
+/// How long a member is looked for that can be told of a poisonous request.
+const REPORT_WITHIN: Duration = Duration::from_secs(5);
 
 /// A process's way to naming, and what it was told. One for each process: the numbers of its changes go up, and naming
 /// would take a second one's for repetitions.
@@ -61,7 +67,7 @@ impl Names {
 
     async fn look_up_before(&self, path: &Path, deadline: Instant) -> Result<Found, Refused> {
         let (machine, core) = self.place;
-        let found = self.ask(deadline, |naming| {
+        let found = self.ask(deadline, "look_up", |naming| {
             let query = Query { seen: self.seen.get(), machine, core, hash: self.hash };
             async move { naming.look_up(path.clone(), query).await }
         });
@@ -79,15 +85,15 @@ impl Names {
         lasting: bool,
     ) -> Result<(), Refused> {
         let owner = (!lasting).then(|| self.runtime.port().address(Class::External));
-        self.change(
-            |naming, number| async move { naming.make(number, path.clone(), key, own_key, owner).await },
-        )
+        self.change("make", |naming, number| async move {
+            naming.make(number, path.clone(), key, own_key, owner).await
+        })
         .await
     }
 
     /// Registers this process under a name.
     pub async fn register(&self, path: &Path, key: DirectoryKey, entry: &Entry) -> Result<(), Refused> {
-        self.change(|naming, number| async move {
+        self.change("register", |naming, number| async move {
             naming.register(number, path.clone(), key, entry.clone()).await
         })
         .await
@@ -95,25 +101,33 @@ impl Names {
 
     /// Takes this process's registration back.
     pub async fn unregister(&self, path: &Path) -> Result<(), Refused> {
-        self.change(|naming, number| async move { naming.unregister(number, path.clone()).await }).await
-    }
-
-    /// Sets by which rule look-ups choose.
-    pub async fn set_policy(&self, path: &Path, key: DirectoryKey, policy: Policy) -> Result<(), Refused> {
         self.change(
-            |naming, number| async move { naming.set_policy(number, path.clone(), key, policy).await },
+            "unregister",
+            |naming, number| async move { naming.unregister(number, path.clone()).await },
         )
         .await
     }
 
+    /// Sets by which rule look-ups choose.
+    pub async fn set_policy(&self, path: &Path, key: DirectoryKey, policy: Policy) -> Result<(), Refused> {
+        self.change("set_policy", |naming, number| async move {
+            naming.set_policy(number, path.clone(), key, policy).await
+        })
+        .await
+    }
+
     /// A change under one request number, asked of one member after the other until one says what came of it.
-    async fn change<F>(&self, change: impl Fn(NamesClient<Within>, RequestNumber) -> F) -> Result<(), Refused>
+    async fn change<F>(
+        &self,
+        operation: &str,
+        change: impl Fn(NamesClient<Within>, RequestNumber) -> F,
+    ) -> Result<(), Refused>
     where
         F: Future<Output = Result<u64, Refused>>,
     {
         let number = RequestNumber(self.last_number.get() + 1);
         self.last_number.set(number.0);
-        let version = self.ask(Instant::NEVER, |naming| change(naming, number)).await?;
+        let version = self.ask(Instant::NEVER, operation, |naming| change(naming, number)).await?;
         self.saw(version);
         Ok(())
     }
@@ -122,12 +136,14 @@ impl Names {
     async fn ask<T, F>(
         &self,
         deadline: Instant,
+        operation: &str,
         question: impl Fn(NamesClient<Within>) -> F,
     ) -> Result<T, Refused>
     where
         F: Future<Output = Result<T, Refused>>,
     {
         let mut outcome = Err(CallError::NotSent(SendError::Closed));
+        let mut deaths = 0;
         for _ in 0..2 * self.servers.len() {
             let Some(server) = self.servers.get(self.asked.get() % self.servers.len()) else { break };
             let left = deadline.since(self.runtime.port().now());
@@ -138,10 +154,47 @@ impl Names {
             outcome = question(naming).await;
             match &outcome {
                 Ok(_) | Err(CallError::Refused(_)) => return outcome,
-                Err(_) => self.asked.set(self.asked.get() + 1),
+                Err(error) => {
+                    self.asked.set(self.asked.get() + 1);
+                    deaths += u32::from(*error == CallError::PeerLost);
+                }
+            }
+            if deaths == DEATHS_MAX {
+                self.report_to_naming(operation);
+                return Err(CallError::Poisonous);
             }
         }
         outcome
+    }
+
+    /// Tells the first member of naming that can be told.
+    fn report_to_naming(&self, operation: &str) {
+        let poison = NamesInterface::OPERATIONS.iter().find(|known| known.name == operation);
+        let Some(poison) = poison else { return };
+        let caller = self.runtime.within(NAMING_WITHIN);
+        let mut others = (0..self.servers.len()).map(|step| self.asked.get() + step);
+        others.find(|place| {
+            let server = &self.servers[place % self.servers.len()];
+            caller.report_poison(server, poison).is_ok()
+        });
+    }
+
+    /// Tells the next member that a name leads to, in a task of its own: whoever called has its error already.
+    fn report_to_next(self: &Rc<Self>, path: &Path, poison: &Operation) {
+        self.forget(path);
+        let (names, path, poison) = (self.clone(), path.clone(), *poison);
+        self.runtime.spawn(Priority::Normal, async move {
+            let deadline = names.runtime.port().now().after(REPORT_WITHIN);
+            while names.runtime.port().now() < deadline {
+                if let Ok(address) = names.resolve(&path, deadline).await {
+                    match names.runtime.within(NAMING_WITHIN).report_poison(&address, &poison) {
+                        Ok(()) => return,
+                        Err(_) => names.forget(&path),
+                    }
+                }
+                names.runtime.sleep(AGAIN_AFTER).await;
+            }
+        });
     }
 
     fn saw(&self, version: u64) {
@@ -208,15 +261,22 @@ impl Caller for Named {
         body: WriteBody<'_>,
     ) -> Result<Answer, CallError<Answer>> {
         let deadline = self.names.runtime.port().now().after(self.time);
-        let mut deaths = 0;
+        let (mut deaths, mut stale) = (0, 0);
         loop {
             let outcome = self.call_once(deadline, operation, body).await;
             match &outcome {
-                Err(CallError::NotSent(SendError::Closed)) => {}
+                // The first time it was what was kept; if naming says so too, it needs a moment to notice.
+                Err(CallError::NotSent(SendError::Closed)) => {
+                    stale += 1;
+                    if stale > 1 {
+                        self.names.runtime.sleep(AGAIN_AFTER).await;
+                    }
+                }
                 Err(CallError::NotNow | CallError::Overloaded) => self.names.runtime.sleep(AGAIN_AFTER).await,
                 Err(CallError::PeerLost) if operation.is_idempotent => {
                     deaths += 1;
                     if deaths == DEATHS_MAX {
+                        self.names.report_to_next(&self.path, operation);
                         return Err(CallError::Poisonous);
                     }
                 }

@@ -86,6 +86,21 @@ pub trait Port {
 
     /// Bytes of answers that the response mailbox has room for, in all and from one sender.
     fn answer_room(&self) -> AnswerRoom;
+
+    /// A request came of which its sender says that two members ended in the middle of it, and was refused: whoever looks
+    /// after the fleet should hear of it. What is said may be false; it then harms nobody but who says it.
+    fn poisoned(&self, _report: &Poison) {}
+}
+
+/// A request that two members did not survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Poison {
+    /// Who asked for it, as the kernel stamped it.
+    pub sender: Identity,
+    /// Its interface.
+    pub interface: u16,
+    /// Its operation.
+    pub operation: u16,
 }
 
 /// Room for answers, in slots of the response mailbox.

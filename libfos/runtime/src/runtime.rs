@@ -51,6 +51,8 @@ pub struct Lost {
     pub dropped_answers: u64,
     /// Answers of its own that could not be written or were longer than their interface promises: a server's mistake.
     pub unsendable_answers: u64,
+    /// Requests that were refused because two members had ended in the middle of them.
+    pub poisonous: u64,
 }
 
 struct Inner {
@@ -139,6 +141,7 @@ impl Runtime {
             strays: calls.strays(),
             dropped_answers: services.dropped_answers(),
             unsendable_answers: services.unsendable_answers(),
+            poisonous: services.poisonous(),
         }
     }
 

@@ -1,13 +1,15 @@
 //! The answering side: which dispatcher a request goes to, and the answer's way back. A server never waits for a client:
 //! an answer that finds no room is dropped, since an honest client has set room aside.
 
-use crate::port::{Class, Incoming, Port, Route};
+use crate::port::{Class, Incoming, Poison, Port, Route};
 use crate::{Instant, Load};
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll};
+use fos_abi::Identity;
 use fos_messages::rpc::wire::Scalar;
 use fos_messages::rpc::{
     self, ADDRESS_SIZE, Address, AnswerBody, Context, Envelope, Kind, Outgoing, Serve, Served, Status,
@@ -15,6 +17,9 @@ use fos_messages::rpc::{
 
 /// Requests that one member has under way at most; further ones are answered `Overloaded`.
 pub const REQUESTS_MAX: u32 = 512;
+/// Of which one client may have so many: who asks for what takes long, and asks again and again, leaves room for others. It
+/// is twice what a client can await of one server, so that those it gave up do not keep it from asking.
+pub const REQUESTS_OF_ONE_MAX: u32 = REQUESTS_MAX / 4;
 
 /// Where an answer goes.
 #[derive(Clone, Copy)]
@@ -41,6 +46,9 @@ pub struct Services {
     load: Cell<Load>,
     dropped_answers: Cell<u64>,
     unsendable_answers: Cell<u64>,
+    poisonous: Cell<u64>,
+    /// Requests under way by who asked for them, if there are any.
+    under_way: RefCell<BTreeMap<u64, u32>>,
 }
 
 impl Services {
@@ -76,6 +84,11 @@ impl Services {
         self.unsendable_answers.get()
     }
 
+    /// Requests that were refused because two members had ended in the middle of them.
+    pub fn poisonous(&self) -> u64 {
+        self.poisonous.get()
+    }
+
     /// Begins a request: the task that answers it, unless it is answered already. Anything that is no request is dropped.
     pub fn begin(
         self: &Rc<Services>,
@@ -102,7 +115,13 @@ impl Services {
         };
         let context = Context { sender: incoming.sender, badge: incoming.badge, epoch: envelope.epoch };
         let status = match found {
-            _ if self.load.get().requests >= REQUESTS_MAX => Status::Overloaded,
+            _ if envelope.status == Status::Poisonous => {
+                self.poisonous.set(self.poisonous.get() + 1);
+                let Asker { interface, operation, .. } = asker;
+                port.poisoned(&Poison { sender: incoming.sender, interface, operation });
+                Status::Poisonous
+            }
+            _ if self.has_no_room_for(class, incoming.sender) => Status::Overloaded,
             None => Status::Unknown,
             Some((version, _)) if version != envelope.version => Status::OtherVersion,
             Some((_, server)) => {
@@ -110,8 +129,11 @@ impl Services {
                 match server.serve(envelope.operation, context, body) {
                     Served::Task(future) => {
                         self.change_load(|load| load.requests += 1);
+                        *self.under_way.borrow_mut().entry(incoming.sender.0).or_default() += 1;
                         let (services, port) = (self.clone(), port.clone());
-                        let request = Request { future, asker, services, port, began, is_over: false };
+                        let sender = incoming.sender;
+                        let request =
+                            Request { future, asker, sender, services, port, began, is_over: false };
                         return Begun::Task((envelope.interface, envelope.operation), request);
                     }
                     Served::Answer(body) => {
@@ -125,6 +147,27 @@ impl Services {
         };
         self.answer(&**port, &asker, status, Outgoing::default());
         Begun::Answered((envelope.interface, envelope.operation))
+    }
+
+    fn has_no_room_for(&self, class: Class, sender: Identity) -> bool {
+        let requests = self.load.get().requests;
+        let has_its_share =
+            || self.under_way.borrow().get(&sender.0).is_some_and(|held| *held >= REQUESTS_OF_ONE_MAX);
+        // Nobody can have as many as one may before there are as many in all. Members of the own fleet are trusted.
+        requests >= REQUESTS_OF_ONE_MAX
+            && (requests >= REQUESTS_MAX || (class == Class::External && has_its_share()))
+    }
+
+    /// One of its requests is over.
+    fn is_over(&self, sender: Identity) {
+        self.change_load(|load| load.requests -= 1);
+        let mut under_way = self.under_way.borrow_mut();
+        if let Entry::Occupied(mut held) = under_way.entry(sender.0) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
     }
 
     fn change_load(&self, change: impl FnOnce(&mut Load)) {
@@ -190,6 +233,7 @@ pub enum Begun {
 pub struct Request {
     future: rpc::Future,
     asker: Asker,
+    sender: Identity,
     services: Rc<Services>,
     port: Rc<dyn Port>,
     began: Instant,
@@ -208,7 +252,7 @@ impl Future for Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.services.change_load(|load| load.requests -= 1);
+        self.services.is_over(self.sender);
         if !self.is_over {
             self.services.answer(&*self.port, &self.asker, Status::NotNow, Outgoing::default());
         }

@@ -2,10 +2,12 @@
 //! them, deadlines, a peer's death, redirection, background work.
 
 mod interfaces;
+mod liars;
+mod poison;
 mod world;
 
 use crate::port::Class;
-use crate::{Priority, Runtime, Serve, Step, Work};
+use crate::{Priority, REQUESTS_MAX, REQUESTS_OF_ONE_MAX, Runtime, Serve, Step, Work};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -135,14 +137,56 @@ fn what_the_server_does_not_know_or_can_not_read_is_said() {
     assert_eq!(*short.borrow(), Some(Err(CallError::Malformed)));
 }
 
+/// Sends a request without a call of its own, as somebody who keeps no count does.
+fn ask_carelessly(node: &Node, to: Address, request: u32, operation: u16) {
+    let (interface, version, reply) = (ADDER, VERSION, Some(node.address(Class::Response)));
+    let (kind, status) = (Kind::Request, Status::Done);
+    let mut message = Vec::new();
+    Envelope { request, interface, operation, epoch: 0, kind, status, version, reply }.write(&mut message);
+    Scalar::write(1u64, &mut message);
+    node.port().send(&to, &message).unwrap();
+}
+
 #[test]
-fn a_call_ends_with_its_deadline_and_a_late_answer_is_a_stray() {
+fn who_asks_for_what_takes_long_again_and_again_leaves_room_for_others() {
+    let (world, client, server, _) = pair();
+    let (greedy, to) = (world.node(), server.address(Class::External));
+    for request in 0..3 * REQUESTS_OF_ONE_MAX {
+        ask_carelessly(&greedy, to, request, HANG);
+    }
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(server.runtime.load().requests, REQUESTS_OF_ONE_MAX);
+    let refused = world.messages_to(&greedy, Class::Response);
+    assert_eq!(refused.len() as u32, 2 * REQUESTS_OF_ONE_MAX);
+    for answer in refused {
+        assert_eq!(Envelope::read(&answer).unwrap().0.status, Status::Overloaded);
+    }
+    let outcome = ask(&client.runtime, to, DOUBLE, 3);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(*outcome.borrow(), Some(Ok(6)));
+}
+
+#[test]
+fn all_together_have_no_more_requests_under_way_than_a_member_takes() {
+    let (world, client, server, _) = pair();
+    let to = server.address(Class::External);
+    for _ in 0..=REQUESTS_MAX / REQUESTS_OF_ONE_MAX {
+        let greedy = world.node();
+        (0..REQUESTS_OF_ONE_MAX).for_each(|request| ask_carelessly(&greedy, to, request, HANG));
+    }
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(server.runtime.load().requests, REQUESTS_MAX);
+    let outcome = ask(&client.runtime, to, DOUBLE, 3);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(*outcome.borrow(), Some(Err(CallError::Overloaded)));
+}
+
+#[test]
+fn a_call_ends_with_its_deadline_and_its_request_goes_on() {
     let (world, client, server, _) = pair();
     let outcome = ask(&client.runtime, server.address(Class::External), HANG, 0);
     world.run();
     assert_eq!(*outcome.borrow(), Some(Err(CallError::TimedOut)));
-    server.runtime.spawn(Priority::Normal, async {});
-    world.run();
     assert_eq!(server.runtime.load().requests, 1);
 }
 

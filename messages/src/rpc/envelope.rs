@@ -35,7 +35,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
-    /// It was done; the body is the value. Also every request's and post's status.
+    /// It was done; the body is the value. Also a request's and a post's status, unless it is [`Status::Poisonous`].
     Done = 0,
     /// The server refused it; the body is its own error.
     Refused = 1,
@@ -49,7 +49,8 @@ pub enum Status {
     Redirected = 5,
     /// The server has as many requests under way as it takes. Nothing was done.
     Overloaded = 6,
-    /// The member was in the middle of it when it ended, and so was one before it: it is not tried a third time.
+    /// Two members in a row ended while it was under way: it is not tried a third time. In a request or a post: so says
+    /// who asks, and the body may be missing; whoever takes it does not do it, and reports it.
     Poisonous = 7,
     /// The member is not the one for this now (it joins, leaves, or the epoch is another). Nothing was done.
     NotNow = 8,

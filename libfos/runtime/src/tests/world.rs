@@ -1,6 +1,6 @@
 //! Mailboxes in memory, a clock that jumps to whatever is next, and nodes that can be killed.
 
-use crate::port::{AnswerRoom, Class, Event, Incoming, Port, Route};
+use crate::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route};
 use crate::{Instant, Runtime, Step};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::Rc;
@@ -32,6 +32,8 @@ struct Shared {
     /// All messages that were sent, with the mailbox, and the most that waited in each at once.
     sent: RefCell<Vec<(u64, Vec<u8>)>>,
     most: RefCell<BTreeMap<u64, usize>>,
+    /// Who was told of which poisonous request.
+    poisoned: RefCell<Vec<(Identity, Poison)>>,
 }
 
 /// The world.
@@ -99,9 +101,14 @@ impl World {
     }
 
     pub fn kill(&self, node: &Node) {
-        self.nodes.borrow_mut().retain(|(identity, _)| *identity != node.port.identity);
+        self.kill_process(node.port.identity);
+    }
+
+    /// The same from inside: nothing of it runs any more after this step.
+    pub fn kill_process(&self, process: Identity) {
+        self.nodes.borrow_mut().retain(|(identity, _)| *identity != process);
         for class in [Class::Response, Class::Internal, Class::External] {
-            let ended = mailbox(node.port.identity, class);
+            let ended = mailbox(process, class);
             self.shared.mailboxes.borrow_mut().remove(&ended);
             for (watched, watcher, cookie) in self.shared.watches.borrow().iter() {
                 if *watched == ended
@@ -111,6 +118,15 @@ impl World {
                 }
             }
         }
+    }
+
+    pub fn is_alive(&self, node: &Node) -> bool {
+        self.nodes.borrow().iter().any(|(identity, _)| *identity == node.port.identity)
+    }
+
+    /// Who was told of which poisonous request.
+    pub fn poisoned(&self) -> Vec<(Identity, Poison)> {
+        self.shared.poisoned.borrow().clone()
     }
 
     /// From now on every mailbox is full, or none is.
@@ -211,5 +227,8 @@ impl Port for NodePort {
     }
     fn answer_room(&self) -> AnswerRoom {
         AnswerRoom { slots: 512, slots_per_sender: SLOTS_PER_SENDER }
+    }
+    fn poisoned(&self, report: &Poison) {
+        self.shared.poisoned.borrow_mut().push((self.identity, *report));
     }
 }
