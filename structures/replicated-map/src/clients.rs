@@ -2,10 +2,11 @@
 //! that never go back.
 
 use crate::fault::Fault;
+use crate::hand::Queued;
 use crate::interface::{Answer, Output, Refusal};
 use crate::replica::{Outputs, Replica, Standing};
 use crate::requests::Known;
-use crate::{Body, Identity, Key, Limit, Member, Outcome, Request, Update, Value, Version};
+use crate::{Body, Identity, Key, Limit, Logged, Member, Outcome, Request, Update, Value, Version};
 use core::mem;
 
 /// An update that this member brought in and applied, and that others may not have applied yet.
@@ -58,19 +59,19 @@ impl<K: Key, V: Value> Replica<K, V> {
         if self.is_under_way(client, request) {
             return;
         }
-        if self.queue.len() >= self.limits.queue_max {
+        let own = self.queue.iter().filter(|queued| queued.logged.origin == self.me);
+        if self.queue.len() >= self.limits.queue_max && own.count() >= self.limits.queue_max {
             return refuse(client, request, Refusal::Full(Limit::Queue), outputs);
         }
-        self.queue.push_back(update);
+        self.queue.push_back(Queued::new(Logged { origin: self.me, update }));
         self.propose(outputs);
     }
 
     /// Whether this member will answer the request anyway.
     fn is_under_way(&self, client: Identity, request: Request) -> bool {
-        let same = |update: &Update<K, V>| (update.client, update.request) == (client, request);
-        let own = self.promise.as_ref().filter(|promise| promise.coordinator == self.me);
-        self.queue.iter().any(same)
-            || own.is_some_and(|promise| promise.updates.iter().any(same))
+        let own = |logged: &Logged<K, V>| logged.origin == self.me && logged.is(client, request);
+        self.queue.iter().any(|queued| own(&queued.logged))
+            || self.promise.as_ref().is_some_and(|promise| promise.updates.iter().any(own))
             || self.unanswered.iter().any(|waiting| (waiting.client, waiting.request) == (client, request))
     }
 
@@ -82,12 +83,19 @@ impl<K: Key, V: Value> Replica<K, V> {
         }
     }
 
+    /// The member that committed updates of this one's clients says that they are everywhere.
+    pub(crate) fn note_stable(&mut self, version: Version, outputs: &mut Outputs<K, V>) {
+        self.stable = self.stable.max(version.min(self.store.version));
+        self.answer_updates(outputs);
+    }
+
     /// Answers the updates that every member has applied.
     pub(crate) fn answer_updates(&mut self, outputs: &mut Outputs<K, V>) {
         let known = |member: Member| self.applied_by.get(&member).copied().unwrap_or_default();
         let everywhere = self.others().map(known).fold(self.store.version, Version::min);
         self.stable = self.stable.max(everywhere);
-        let until = if self.faults.has(Fault::AnswersEarly) { self.store.version } else { everywhere };
+        self.tell_origins(outputs);
+        let until = if self.faults.has(Fault::AnswersEarly) { self.store.version } else { self.stable };
         while let Some(waiting) = self.unanswered.pop_front_if(|waiting| waiting.version <= until) {
             outputs.push(updated(waiting.client, waiting.request, waiting.first, waiting.outcome));
         }
@@ -146,7 +154,9 @@ impl<K: Key, V: Value> Replica<K, V> {
     /// Tells every client that waits here to ask elsewhere.
     pub(crate) fn refuse_everyone(&mut self, outputs: &mut Outputs<K, V>) {
         self.give_way();
-        let queued = mem::take(&mut self.queue).into_iter().map(|update| (update.client, update.request));
+        let me = self.me;
+        let queued = mem::take(&mut self.queue).into_iter().filter(|queued| queued.logged.origin == me);
+        let queued = queued.map(|Queued { logged, .. }| (logged.update.client, logged.update.request));
         let unanswered = mem::take(&mut self.unanswered).into_iter();
         let unanswered = unanswered.map(|waiting| (waiting.client, waiting.request));
         let parked = mem::take(&mut self.parked).into_iter().map(|read| (read.client, read.request));

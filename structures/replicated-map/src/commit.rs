@@ -13,16 +13,16 @@
 //! often as there are others. Nobody waits for anybody but the earliest, so nothing goes round in circles.
 //!
 //! A proposal at a later position proves that the position before is committed, and what a member promised there is
-//! what was: it applies that without waiting for `Commit`.
+//! what was: it applies that without waiting for `Commit`, and a coordinator with more to propose sends none.
 
 use crate::clients::Unanswered;
 use crate::fault::Fault;
+use crate::hand::Queued;
 use crate::interface::Output;
 use crate::log::Record;
 use crate::replica::{Outputs, Replica, Standing};
-use crate::{Body, Key, Member, Proposal, Update, Value, Version};
+use crate::{Body, Key, Logged, Member, Proposal, Value, Version};
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 
 /// What a coordinator must be able to say again: that a proposal is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,19 +44,28 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.promise.as_ref().is_some_and(|promise| promise.coordinator == self.me)
     }
 
-    /// Proposes what clients wait for, if nothing is promised at the next position.
-    pub(crate) fn propose(&mut self, outputs: &mut Outputs<K, V>) {
-        let has_room = self.unanswered.len() < self.limits.unanswered_max;
-        if !self.is_active() || self.promise.is_some() || self.queue.is_empty() || !has_room {
-            return;
+    /// Sees to it that what clients wait for is proposed: by whoever proposes now, or here if nothing is promised at the
+    /// next position. Says whether it was proposed here.
+    pub(crate) fn propose(&mut self, outputs: &mut Outputs<K, V>) -> bool {
+        if !self.is_active() || self.queue.is_empty() {
+            return false;
+        }
+        if let Some(proposer) = self.proposer().filter(|proposer| *proposer != self.me) {
+            self.hand_over(proposer, outputs);
+            return false;
+        }
+        let has_room = self.unanswered.len() + self.owed.len() < self.limits.unanswered_max;
+        if self.promise.is_some() || !has_room {
+            return false;
         }
         let count = self.queue.len().min(self.limits.batch_max);
-        let updates: Vec<Update<K, V>> = self.queue.drain(..count).collect();
+        let updates = self.queue.drain(..count).map(|queued| queued.logged).collect();
         let proposal = Proposal { coordinator: self.me, base: self.store.version, updates };
         self.broadcast(&Body::Prepare(proposal.clone()), outputs);
         self.promise = Some(proposal);
         self.votes = BTreeMap::new();
         self.commit_if_decided(outputs);
+        true
     }
 
     pub(crate) fn prepare(&mut self, from: Member, proposal: Proposal<K, V>, outputs: &mut Outputs<K, V>) {
@@ -73,6 +82,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         }
         self.promise = Some(proposal);
         self.send_vote(from, outputs);
+        self.propose(outputs);
     }
 
     fn send_vote(&self, to: Member, outputs: &mut Outputs<K, V>) {
@@ -94,7 +104,8 @@ impl<K: Key, V: Value> Replica<K, V> {
         }
         let Some(promise) = self.promise.take() else { return };
         if !self.faults.has(Fault::DropsLosers) {
-            promise.updates.into_iter().rev().for_each(|update| self.queue.push_front(update));
+            let updates = promise.updates.into_iter().map(Queued::new);
+            updates.rev().for_each(|queued| self.queue.push_front(queued));
         }
     }
 
@@ -102,6 +113,9 @@ impl<K: Key, V: Value> Replica<K, V> {
     pub(crate) fn apply_proven(&mut self, base: Version, outputs: &mut Outputs<K, V>) {
         let proven = self.promise.as_ref().is_some_and(|promise| promise.end() == base);
         if proven && !self.coordinates() {
+            // Every member voted at the promised position, so all have got that far.
+            let promised = self.promise.as_ref().map(|promise| promise.base);
+            self.stable = self.stable.max(promised.unwrap_or_default());
             self.apply_promise(outputs);
         }
     }
@@ -123,11 +137,13 @@ impl<K: Key, V: Value> Replica<K, V> {
         let (base, digest) = (self.store.version, self.store.digest());
         self.name_odd_ones(outputs);
         self.stable = self.stable.max(base);
-        self.broadcast(&Body::Commit { base, digest }, outputs);
-        self.apply_promise(outputs);
         self.votes.clear();
+        self.apply_promise(outputs);
         self.committed = Some(Committed { base, end: self.store.version, digest });
-        self.propose(outputs);
+        // A proposal for the next position says as well that this one is decided.
+        if !self.propose(outputs) {
+            self.broadcast(&Body::Commit { base, digest }, outputs);
+        }
     }
 
     /// Complains about voters whose map differs from this one.
@@ -156,23 +172,30 @@ impl<K: Key, V: Value> Replica<K, V> {
 
     fn apply_promise(&mut self, outputs: &mut Outputs<K, V>) {
         let Some(promise) = self.promise.take() else { return };
-        for update in promise.updates {
-            self.apply(promise.coordinator, update, outputs);
+        let own = promise.coordinator == self.me;
+        for logged in promise.updates {
+            let origin = logged.origin;
+            self.apply(logged, outputs);
+            if own && origin != self.me {
+                self.owed.push_back((self.store.version, origin));
+            }
         }
+        self.last = Some(promise.coordinator);
         self.after_applying(outputs);
     }
 
     /// Applies the update of the next version.
-    pub(crate) fn apply(&mut self, coordinator: Member, update: Update<K, V>, outputs: &mut Outputs<K, V>) {
+    pub(crate) fn apply(&mut self, logged: Logged<K, V>, outputs: &mut Outputs<K, V>) {
         let version = self.store.version.after(1);
+        let is_awaited = self.is_awaited(&logged);
+        let Logged { origin, update } = logged;
         let mut touched = |(key, present)| outputs.push(Output::Changed { version, key, present });
         let (first, outcome) = self.store.apply(&update, &self.limits, self.faults, &mut touched);
-        if coordinator == self.me {
+        if is_awaited {
             let (client, request) = (update.client, update.request);
             self.unanswered.push_back(Unanswered { version, client, request, first, outcome });
         }
-        self.last = Some(coordinator);
-        self.log.push(Record { coordinator, update, first, outcome });
+        self.log.push(Record { origin, update, first, outcome });
     }
 
     /// What may follow from a new version: answers, reads that waited for it, a shorter log.
@@ -192,7 +215,8 @@ impl<K: Key, V: Value> Replica<K, V> {
         {
             self.send(member, Body::Prepare(own.clone()), outputs);
         }
-        if !self.unanswered.is_empty() && !self.applied_by.contains_key(&member) {
+        let known = self.applied_by.get(&member).copied();
+        if self.unanswered.front().is_some_and(|waiting| known.is_none_or(|known| known < waiting.version)) {
             self.send(member, Body::Query, outputs);
         }
         if let Some(committed) = &self.committed

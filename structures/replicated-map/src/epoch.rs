@@ -25,15 +25,12 @@ impl<K: Key, V: Value> Replica<K, V> {
         let oldest = reports().map(|report| report.applied).chain(leading.joiner.map(|(_, version)| version));
         let start = oldest.fold(newest, Version::min);
         let known = self.log.after(start, self.log.len()).unwrap_or_default();
-        let mut updates: Vec<Logged<K, V>> = known
-            .into_iter()
-            .map(|record| Logged { coordinator: record.coordinator, update: record.update })
-            .collect();
+        let mut updates: Vec<Logged<K, V>> =
+            known.into_iter().map(|record| Logged { origin: record.origin, update: record.update }).collect();
         let promises = reports().filter_map(|report| report.promise.as_ref());
         let open = promises.filter(|promise| promise.base == newest);
         if let Some(open) = open.min_by_key(|open| self.membership.turn(open.coordinator, self.last)) {
-            let logged = |update| Logged { coordinator: open.coordinator, update };
-            updates.extend(open.updates.iter().cloned().map(logged));
+            updates.extend(open.updates.iter().cloned());
         }
         Decree { membership: self.next_membership(leading), start, updates }
     }
@@ -89,16 +86,13 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.propose(outputs);
     }
 
-    /// Applies what a decree has and this member lacks. An own proposal that is not there waits for a new position.
+    /// Applies what a decree has and this member lacks. Of an own proposal, what is not there waits for a new position.
     fn finish_updates(&mut self, decree: &Decree<K, V>, outputs: &mut Outputs<K, V>) {
-        let missing = || decree.updates.iter().skip(self.store.version.since(decree.start));
-        let finished = missing().next().map(|logged| logged.coordinator) == Some(self.me);
-        let missing: Vec<Logged<K, V>> = missing().cloned().collect();
-        if !finished {
-            self.give_way();
-        }
+        let missing = decree.updates.iter().skip(self.store.version.since(decree.start));
+        let missing: Vec<Logged<K, V>> = missing.cloned().collect();
+        self.give_way();
         self.promise = None;
-        missing.into_iter().for_each(|logged| self.apply(logged.coordinator, logged.update, outputs));
+        missing.into_iter().for_each(|logged| self.apply(logged, outputs));
     }
 
     fn begin_epoch(&mut self, membership: &Membership) {
@@ -108,6 +102,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.membership = membership.clone();
         self.election = Election::new();
         self.last = None;
+        self.take_back();
         self.votes.clear();
         self.committed = None;
         self.applied_by.clear();

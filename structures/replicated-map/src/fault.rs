@@ -16,6 +16,10 @@ pub(crate) enum Fault {
     HidesPromise,
     /// A coordinator whose proposal lost its position forgets it.
     DropsLosers,
+    /// A member forgets what it handed over.
+    DropsHanded,
+    /// A coordinator tells origins that their updates are everywhere when they are committed.
+    TellsEarly,
     /// Messages of older epochs are obeyed.
     ObeysOldEpochs,
     /// A repeated request is done again.

@@ -15,6 +15,7 @@
 //! | `interface` | what goes in and comes out |
 //! | `replica` | the one way in: [`Replica::step`] |
 //! | `commit` | the order of updates: two phases, one winner per position |
+//! | `hand` | who proposes what clients ask: one member for all, as long as it lives |
 //! | `clients` | queue, duplicates, answers, local reads |
 //! | `deaths` | who is known to be dead, and who leads then |
 //! | `election` | agreeing on the decree that ends an epoch |
@@ -39,6 +40,7 @@ mod digest;
 mod election;
 mod epoch;
 mod fault;
+mod hand;
 mod identity;
 mod interface;
 mod joiner;

@@ -28,6 +28,9 @@ pub struct Limits {
     pub parked_max: usize,
     /// Ticks that a read waits before its client is told to ask elsewhere.
     pub parked_ticks: u64,
+    /// Updates that a member has handed to another to propose, and that are not applied yet. What a member holds for the
+    /// others is bounded by this for each of them.
+    pub handed_max: usize,
     /// Updates in one proposal.
     pub batch_max: usize,
     /// Records in the log. A joiner that needs more is refused.
@@ -64,6 +67,7 @@ impl Limits {
         unanswered_max: 256,
         parked_max: 256,
         parked_ticks: 4,
+        handed_max: 16,
         batch_max: 16,
         log_max: 1 << 16,
         log_kept: 64,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// One update and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Record<K, V> {
-    /// Who brought it in.
-    pub coordinator: Member,
+    /// The member at which it was asked.
+    pub origin: Member,
     /// The update.
     pub update: Update<K, V>,
     /// When the request was first done: now, or earlier when it is a repeated one.

@@ -38,6 +38,16 @@ pub enum Body<K, V> {
         /// Its version.
         version: Version,
     },
+    /// Updates of the sender's clients, for the receiver to propose: it won the last position, or is about to win one.
+    Hand {
+        /// The updates.
+        updates: Vec<Logged<K, V>>,
+    },
+    /// Every member has applied every update up to here, some of the receiver's among them.
+    Stable {
+        /// That version.
+        version: Version,
+    },
     /// Asks for `Applied`: an epoch began, and clients of the sender wait for what the one before did.
     Query,
     /// These have died: from a member of their machine to a leader on another one.
@@ -120,7 +130,7 @@ pub struct Proposal<K, V> {
     /// The version before the first of them.
     pub base: Version,
     /// The updates, at least one.
-    pub updates: Vec<Update<K, V>>,
+    pub updates: Vec<Logged<K, V>>,
 }
 
 impl<K, V> Proposal<K, V> {
@@ -141,11 +151,11 @@ pub struct Report<K, V> {
     pub accepted: Option<(Ballot, Decree<K, V>)>,
 }
 
-/// An update in a decree.
+/// An update and the member at which it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Logged<K, V> {
-    /// Who brought it in.
-    pub coordinator: Member,
+    /// Who answers its client.
+    pub origin: Member,
     /// The update.
     pub update: Update<K, V>,
 }

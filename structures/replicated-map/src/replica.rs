@@ -5,14 +5,13 @@ use crate::clients::{Parked, Unanswered};
 use crate::commit::Committed;
 use crate::election::Election;
 use crate::fault::Faults;
+use crate::hand::Queued;
 use crate::interface::{Input, Output, Refusal, Stop};
 use crate::joiner::Joiner;
 use crate::log::Log;
 use crate::silence::Silence;
 use crate::sponsor::Sponsored;
-use crate::{
-    Body, Decree, Epoch, Key, Limits, Member, Membership, Message, Proposal, Store, Update, Value, Version,
-};
+use crate::{Body, Decree, Epoch, Key, Limits, Member, Membership, Message, Proposal, Store, Value, Version};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -52,7 +51,9 @@ pub struct Replica<K: Key, V> {
     pub(crate) committed: Option<Committed>,
 
     // Clients (clients.rs).
-    pub(crate) queue: VecDeque<Update<K, V>>,
+    pub(crate) queue: VecDeque<Queued<K, V>>,
+    /// Updates of others that this member committed: their origins are told when every member has applied them.
+    pub(crate) owed: VecDeque<(Version, Member)>,
     pub(crate) unanswered: VecDeque<Unanswered>,
     pub(crate) parked: Vec<Parked<K>>,
     /// What other members are known to have applied.
@@ -83,6 +84,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             votes: BTreeMap::new(),
             committed: None,
             queue: VecDeque::new(),
+            owed: VecDeque::new(),
             unanswered: VecDeque::new(),
             parked: Vec::new(),
             applied_by: BTreeMap::new(),
@@ -188,6 +190,8 @@ impl<K: Key, V: Value> Replica<K, V> {
                 self.note_applied(from, version, outputs);
                 self.propose(outputs);
             }
+            Body::Hand { updates } => self.take_over(updates, outputs),
+            Body::Stable { version } => self.note_stable(version, outputs),
             Body::Query => self.send(from, Body::Applied { version: self.store.version }, outputs),
             Body::Obituary { dead } => self.mourn(dead, outputs),
             Body::Collect { ballot, alive, dead } => self.collect(from, ballot, &alive, dead, outputs),

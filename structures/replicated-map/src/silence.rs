@@ -109,6 +109,8 @@ impl<K: Key, V: Value> Replica<K, V> {
                 self.ping(outputs);
                 self.age_reads(outputs);
                 self.age_joiner();
+                self.hand_again();
+                self.propose(outputs);
                 self.look_for_silence(outputs);
                 let others: Vec<Member> = self.others().collect();
                 others.into_iter().for_each(|member| self.repeat_to(member, outputs));

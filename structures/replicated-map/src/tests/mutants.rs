@@ -21,6 +21,8 @@ const MUTANTS: &[(Fault, Judge)] = &[
     (Fault::AnswersEarly, Judge::Model(models::updates)),
     (Fault::PromisesLatest, Judge::Model(models::updates)),
     (Fault::DropsLosers, Judge::Model(models::updates)),
+    (Fault::DropsHanded, Judge::Model(models::updates_and_a_death)),
+    (Fault::TellsEarly, Judge::Model(models::updates)),
     (Fault::HidesPromise, Judge::Model(models::updates_and_a_death)),
     (Fault::RepeatsRequests, Judge::Model(models::updates_and_a_death)),
     (Fault::VotesAfterReport, Judge::Model(models::join_and_updates)),

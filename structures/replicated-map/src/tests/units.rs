@@ -3,8 +3,8 @@
 use super::models::{one_machine, small};
 use crate::fault::Fault;
 use crate::{
-    Answer, Body, Epoch, Identity, Input, Limit, Limits, Machine, Member, Membership, Message, Operation,
-    Outcome, Output, Proposal, Refusal, Replica, Request, Update, Version,
+    Answer, Body, Epoch, Identity, Input, Limit, Limits, Logged, Machine, Member, Membership, Message,
+    Operation, Outcome, Output, Proposal, Refusal, Replica, Request, Update, Version,
 };
 use std::vec;
 use std::vec::Vec;
@@ -57,7 +57,7 @@ fn outcome(answer: Answer<u8>) -> Outcome {
 pub fn older_epochs_are_refused(fault: Option<Fault>) -> bool {
     let mut replica = Replica::new(ME, membership(2, vec![ME, OTHER]), small());
     replica.faults.planted = fault;
-    let updates = vec![update(7, 0, insert(1, 7))];
+    let updates = vec![Logged { origin: OTHER, update: update(7, 0, insert(1, 7)) }];
     let body = Body::Prepare(Proposal { coordinator: OTHER, base: Version(0), updates });
     step(&mut replica, Input::Message { from: OTHER, message: Message { epoch: Epoch(1), body } }).is_empty()
 }
@@ -186,7 +186,8 @@ fn turns_rotate() {
 
 #[test]
 fn messages_travel_as_postcard() {
-    let proposal = Proposal { coordinator: ME, base: Version(3), updates: vec![update(7, 0, insert(1, 7))] };
+    let updates = vec![Logged { origin: ME, update: update(7, 0, insert(1, 7)) }];
+    let proposal = Proposal { coordinator: ME, base: Version(3), updates };
     let message = Message { epoch: Epoch(2), body: Body::Prepare(proposal) };
     let bytes = postcard::to_allocvec(&message).expect("it is written");
     assert_eq!(postcard::from_bytes::<Message<u8, u8>>(&bytes), Ok(message));
