@@ -28,6 +28,7 @@ pub mod server;
 pub mod spawn;
 pub mod stackful;
 pub mod start;
+pub mod step;
 
 pub use arch::measure;
 pub use fos_abi::boot::BootFacts;

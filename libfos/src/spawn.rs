@@ -12,13 +12,13 @@
 //! A child's statics are the parent's of that moment, so its heap works; handles that the parent kept there name
 //! nothing in the child's table. Whoever starts children has one thread while it does.
 
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use fos_abi::Error;
 use fos_abi::capability::{Handle, Rights};
 use fos_abi::limits::{MAP_MAX, PAGE_SIZE};
 use fos_abi::space::{MapFlags, SPACE_FRAMES};
 use fos_abi::thread::{Registers, THREAD_FRAMES};
+use fos_abi::{Error, Key, MailboxId};
 
 use crate::arch::spawn::start_registers;
 use crate::calls;
@@ -193,6 +193,20 @@ pub fn own_block(address: u64) -> &'static Block {
     assert!(address == CHILD_BLOCK, "only a child's entry is called with its block");
     // SAFETY: every child has its block mapped there for its whole life; all access to it is atomic.
     unsafe { &*(CHILD_BLOCK as *const Block) }
+}
+
+/// Leaves a key in words of a block, for the other side.
+pub fn store_key(words: &[AtomicU64], key: &Key) {
+    let parts = [key.mailbox.0, u64::from(key.entry), key.secret[0], key.secret[1]];
+    for (word, part) in words.iter().zip(parts) {
+        word.store(part, Ordering::Relaxed);
+    }
+}
+
+/// The key that the other side left in these words.
+pub fn load_key(words: &[AtomicU64]) -> Key {
+    let part = |index: usize| words[index].load(Ordering::Relaxed);
+    Key { mailbox: MailboxId(part(0)), entry: part(1) as u32, machine: 0, secret: [part(2), part(3)] }
 }
 
 /// Makes a stopped thread in a space, with its registers set.

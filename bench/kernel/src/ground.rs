@@ -7,52 +7,13 @@ use libfos::Start;
 use libfos::calls;
 use libfos::clock::Clock;
 use libfos::frames::Pool;
-use libfos::memory::{Memory, MemoryError};
+use libfos::memory::Memory;
 use libfos::spawn::Frames;
+
+pub use libfos::step::{Broken, During, refused};
 
 /// Frames kept for page tables and the copied program.
 const TABLE_FRAMES: u64 = 1024;
-
-/// A measurement could not be made.
-#[derive(Clone, Copy, Debug)]
-pub struct Broken {
-    /// What was being done.
-    pub step: &'static str,
-    /// What the kernel said.
-    pub error: Error,
-}
-
-impl core::fmt::Display for Broken {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(formatter, "{} was refused: {:?}", self.step, self.error)
-    }
-}
-
-/// Names the step of a measurement in its error.
-pub trait During<T> {
-    /// `Err` becomes a sentence with `step`.
-    fn during(self, step: &'static str) -> Result<T, Broken>;
-}
-
-impl<T> During<T> for Result<T, Error> {
-    fn during(self, step: &'static str) -> Result<T, Broken> {
-        self.map_err(|error| Broken { step, error })
-    }
-}
-
-impl<T> During<T> for Result<T, MemoryError> {
-    fn during(self, step: &'static str) -> Result<T, Broken> {
-        self.map_err(|error| Broken { step, error: refused(error) })
-    }
-}
-
-/// A lack of memory as the kernel's error that is nearest.
-pub fn refused(error: MemoryError) -> Error {
-    match error {
-        MemoryError::Refused(error) => error,
-        MemoryError::OutOfFrames | MemoryError::OutOfAddresses => Error::NoSlot,
-    }
-}
 
 /// Frames that are taken and never given back: the program ends with its last number.
 #[derive(Debug)]

@@ -1,19 +1,19 @@
 //! Two processes on one core that answer each other: the full round trip, each way one call that sends and sleeps.
 
 use core::hint::black_box;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use fos_abi::capability::Handle;
 use fos_abi::key::KeyRights;
-use fos_abi::{Error, Key, MailboxId};
+use fos_abi::{Error, Key};
 use libfos::calls;
 use libfos::clock::{Clock, Deadline};
 use libfos::frames::Pool;
 use libfos::mailbox::{Mailbox, Sender};
 use libfos::measure;
 use libfos::memory::Memory;
-use libfos::spawn::{Block, Image, Plan, Process, own_block};
+use libfos::spawn::{Block, Image, Plan, Process, load_key, own_block, store_key};
 
 use crate::ground::{Broken, During, Ground, refused};
 use crate::messages::{KEYS, MESSAGE, SLOTS, take};
@@ -130,16 +130,4 @@ fn answer_until_error(block: &Block) -> Result<core::convert::Infallible, Error>
         take(&mut mailbox)?;
         answer.send_wait(&message, &mailbox, Deadline::NEVER)?;
     }
-}
-
-fn store_key(words: &[AtomicU64], key: &Key) {
-    let parts = [key.mailbox.0, u64::from(key.entry), key.secret[0], key.secret[1]];
-    for (word, part) in words.iter().zip(parts) {
-        word.store(part, Ordering::Relaxed);
-    }
-}
-
-fn load_key(words: &[AtomicU64]) -> Key {
-    let part = |index: usize| words[index].load(Ordering::Relaxed);
-    Key { mailbox: MailboxId(part(0)), entry: part(1) as u32, machine: 0, secret: [part(2), part(3)] }
 }

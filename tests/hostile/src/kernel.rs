@@ -6,6 +6,8 @@ use fos_abi::Error;
 use fos_abi::calls::{CALLS, Call, CallInfo};
 use fos_abi::capability::Handle;
 
+pub use libfos::step::{Broken, During};
+
 /// What a call answered.
 pub type Answer = Result<u64, Error>;
 /// A call's arguments, in register order.
@@ -42,31 +44,4 @@ pub fn is_documented(call: Call, error: Error) -> bool {
 /// A handle as an argument.
 pub const fn word(handle: Handle) -> u64 {
     handle.0 as u64
-}
-
-/// Names the step of a longer preparation in its error.
-pub trait During<T> {
-    /// `Err` becomes a sentence with `step`.
-    fn during(self, step: &'static str) -> Result<T, Broken>;
-}
-
-/// A preparation that should always work did not.
-#[derive(Clone, Copy, Debug)]
-pub struct Broken {
-    /// What was being done.
-    pub step: &'static str,
-    /// What the kernel said.
-    pub error: Error,
-}
-
-impl core::fmt::Display for Broken {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(formatter, "{} was refused: {:?}", self.step, self.error)
-    }
-}
-
-impl<T> During<T> for Result<T, Error> {
-    fn during(self, step: &'static str) -> Result<T, Broken> {
-        self.map_err(|error| Broken { step, error })
-    }
 }

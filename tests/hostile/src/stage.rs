@@ -13,6 +13,8 @@ use libfos::clock::Deadline;
 use libfos::spawn::{Frames, Image, Plan, Process};
 use libfos::{calls, spawn};
 
+pub use libfos::spawn::{load_key, store_key};
+
 use crate::fixture::{self, KEYS, SLOTS};
 use crate::ground::{Ground, PAGE, Plot};
 use crate::helper::Helper;
@@ -308,25 +310,6 @@ pub fn wait_for(word: &AtomicU64, value: u64, deadline: Deadline) -> bool {
 pub fn memory_word(address: u64) -> &'static AtomicU64 {
     // SAFETY: cases name only addresses that they mapped, and that stay mapped while they look.
     unsafe { &*(address as *const AtomicU64) }
-}
-
-/// Puts a key into a block, or takes it out.
-pub fn store_key(words: &[AtomicU64], key: &Key) {
-    let parts = [key.mailbox.0, u64::from(key.entry), key.secret[0], key.secret[1]];
-    for (word, part) in words.iter().zip(parts) {
-        word.store(part, Ordering::Relaxed);
-    }
-}
-
-/// See [`store_key`].
-pub fn load_key(words: &[AtomicU64]) -> Key {
-    let part = |index: usize| words[index].load(Ordering::Relaxed);
-    Key {
-        mailbox: fos_abi::MailboxId(part(0)),
-        entry: part(1) as u32,
-        machine: 0,
-        secret: [part(2), part(3)],
-    }
 }
 
 /// A key with all rights.
