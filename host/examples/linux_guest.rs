@@ -5,7 +5,7 @@
 
 use fos_bench_linux::line::Line;
 use fos_host::failure::Result;
-use fos_host::linux_guest::{self, Guest, Machine, Mitigations, Report};
+use fos_host::linux_guest::{self, Guest, Machine, Mitigations, Report, Timed};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -44,7 +44,8 @@ fn measure(machine: Machine, mitigations: Mitigations) -> Result<()> {
     for (first, second) in counts.measurements.iter().zip(&again.measurements).filter(|(a, b)| a != b) {
         println!("not equal in a second run: {} {} {}", first.key, first.value, second.value);
     }
-    print(&linux_guest::measure_times(&guest)?);
+    print(&linux_guest::measure_times(&guest, Timed::Unmapping)?);
+    print(&linux_guest::measure_times(&guest, Timed::RoundTrips)?);
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 //! `bench-kernel` counts instructions: it belongs on a machine with one core whose time stamp counter advances by one
 //! per instruction (QEMU's `-icount shift=0`). `bench-kernel times` measures in nanoseconds what unmapping a page costs
 //! that one core or two have used, and counts the interrupts between cores that each unmapping takes on as many cores
-//! as there are. `bench-kernel messages` counts the instructions of channels and of calls. Every number is a line
+//! as there are. `bench-kernel messages` counts the instructions of channels and of calls; `bench-kernel round-trips`
+//! measures in nanoseconds what a call to a server on another core takes. Every number is a line
 //! `bench KEY VALUE UNIT HOW`; remarks are lines `note TEXT`; the last line is `end`. `./fos bench kernel` and
 //! `./fos bench messages` run them and read the lines.
 #![no_std]
@@ -18,6 +19,7 @@ mod ground;
 mod messages;
 mod pages;
 mod ping_pong;
+mod round_trips;
 mod sample;
 mod shootdown;
 mod switches;
@@ -39,8 +41,11 @@ fn main(start: &Start) -> u8 {
         [] | ["counts"] => counts,
         ["times"] => |ground: &mut Ground, _: &Start| shootdown::measure(ground),
         ["messages"] => ways,
+        ["round-trips"] => round_trips::measure,
         _ => {
-            eprintln!("bench-kernel: say `bench-kernel`, `bench-kernel times` or `bench-kernel messages`");
+            eprintln!(
+                "bench-kernel: say `bench-kernel [counts]`, or one of `times`, `messages`, `round-trips`"
+            );
             return USAGE;
         }
     };

@@ -3,21 +3,17 @@
 //! A round trip is: the partner is woken, we sleep, the partner runs, wakes us and sleeps. Both sides use the
 //! scheduler as programs do: the default policy, no real-time priorities.
 
-use crate::clock::{COUNTING, median, timed};
+use crate::byte_streams;
+use crate::clock::{COUNTING, Effort, median, timed};
 use crate::process::{Child, check};
 use crate::shared::SharedWord;
-use std::io::{PipeReader, PipeWriter};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use syscalls::{Sysno, raw_syscall};
 
-/// Bytes of one pipe message: a fos message's 64, so that both systems copy the same.
-const PIPE_MESSAGE: usize = 64;
-
 /// A call that only reads one number of the kernel's.
-pub fn getppid() -> u64 {
-    median(COUNTING, || {
+pub fn getppid(effort: Effort) -> u64 {
+    median(effort, || {
         // SAFETY: getppid takes no argument and touches no memory of ours.
         Some(timed(|| unsafe { raw_syscall!(Sysno::getppid) }).0)
     })
@@ -48,47 +44,9 @@ pub fn futex_ping_pong() -> u64 {
     ticks
 }
 
-/// Round trip of two processes through two pipes, 64 bytes each way.
+/// Round trip of two processes on one CPU through two pipes, 64 bytes each way.
 pub fn pipe_ping_pong() -> u64 {
-    let (their_input, our_output) = std::io::pipe().expect("a pipe to the partner");
-    let (our_input, their_output) = std::io::pipe().expect("a pipe from the partner");
-    let mut message = [7u8; PIPE_MESSAGE];
-    let partner = Child::start(|| {
-        let mut message = [0u8; PIPE_MESSAGE];
-        loop {
-            receive(&their_input, &mut message);
-            if message[0] == 0 {
-                break;
-            }
-            send(&their_output, &message);
-        }
-    });
-    let ticks = median(COUNTING, || {
-        Some(
-            timed(|| {
-                send(&our_output, &message);
-                receive(&our_input, &mut message);
-            })
-            .0,
-        )
-    });
-    send(&our_output, &[0; PIPE_MESSAGE]);
-    partner.join();
-    ticks
-}
-
-#[inline(always)]
-fn send(pipe: &PipeWriter, message: &[u8; PIPE_MESSAGE]) {
-    // SAFETY: the kernel reads the borrowed message and nothing else.
-    let sent = unsafe { raw_syscall!(Sysno::write, pipe.as_raw_fd(), message.as_ptr(), PIPE_MESSAGE) };
-    assert_eq!(sent, PIPE_MESSAGE, "write to the pipe");
-}
-
-#[inline(always)]
-fn receive(pipe: &PipeReader, message: &mut [u8; PIPE_MESSAGE]) {
-    // SAFETY: the kernel writes at most the length of the exclusively borrowed message.
-    let received = unsafe { raw_syscall!(Sysno::read, pipe.as_raw_fd(), message.as_mut_ptr(), PIPE_MESSAGE) };
-    assert_eq!(received, PIPE_MESSAGE, "read from the pipe");
+    byte_streams::pipes(COUNTING, 0)
 }
 
 /// One switch between two threads of one process that yield to each other: half a round trip.

@@ -1,4 +1,5 @@
-//! What Linux offers two threads on two cores that wait for each other: pipes, a futex, a pair of AF_UNIX sockets.
+//! What Linux offers: its shortest call, and two threads on two cores that wait for each other by pipes, a futex, a pair of
+//! AF_UNIX sockets.
 //! Threads of one process are Linux's cheaper case: no address space changes, and the futex may be the private kind.
 
 use crate::stream::MESSAGE;
@@ -11,6 +12,17 @@ use std::time::{Duration, Instant};
 
 /// Round trips in a burst.
 const BURST: u64 = 5;
+/// Calls in a burst.
+const CALLS: u64 = 500;
+
+/// Linux's shortest call.
+pub fn getppid(cores: Cores) -> u64 {
+    let operation = || {
+        // SAFETY: getppid takes no argument and touches no memory of ours.
+        std::hint::black_box(unsafe { libc::syscall(libc::SYS_getppid) });
+    };
+    cores.sample(CALLS, |_| (), operation, || ())
+}
 
 /// 56 bytes there and back through two pipes.
 pub fn pipe(cores: Cores) -> u64 {

@@ -1,11 +1,13 @@
-//! How fast messages go between two cores of this host: fos's channels, and beside them the raw cache lines, other
-//! rings, and what Linux offers.
+//! How fast messages go between two cores of this host: fos's channels and calls, and beside them the raw cache lines,
+//! other rings, and what Linux offers.
 //!
 //! Every measurement is taken once in each of [`PAIRS`] rounds, so that what is compared was measured within
 //! milliseconds, whatever else the host does meanwhile. Each is a line `bench KEY VALUE UNIT HOW`, so a key comes
 //! [`PAIRS`] times; the last line is `end`. `./fos bench messages` compares them round by round.
 
+mod calls;
 mod channels;
+mod clock;
 mod floor;
 mod lines;
 mod linux;
@@ -69,6 +71,12 @@ fn subjects() -> Vec<Subject> {
             "56 bytes over a channel and back, both ends polling",
             channels::round_trip,
         ),
+        subject(
+            "rpc",
+            "a call that asks and answers nothing over a channel each way: stubs, codec, dispatch, tasks, both ends polling",
+            calls::round_trip,
+        ),
+        subject("linux_getppid", "getppid by a syscall instruction, the other core at rest", linux::getppid),
         subject("channel_stream_put", "56 bytes, one way, 16 messages shown at once, 62 slots", |cores| {
             channels::stream_put(cores, TOGETHER)
         }),
@@ -97,6 +105,10 @@ fn subjects() -> Vec<Subject> {
         ),
     ];
     for lines in shared_state::LINES {
+        let how = format!("{lines} lines updated by two cores at once, without a lock");
+        subjects.push(subject(&format!("update_{lines}_by_memory"), &how, move |cores| {
+            shared_state::by_memory(cores, lines)
+        }));
         let how = format!("{lines} lines updated under a ticket lock that two cores want");
         subjects.push(subject(&format!("update_{lines}_by_lock"), &how, move |cores| {
             shared_state::by_lock(cores, lines)

@@ -6,39 +6,31 @@
 //! the median of the pairs' ratios.
 
 use super::document::{Document, Row, Versus, median};
+use super::machines::{self, Pair};
 use super::targets;
 use crate::commands::run::boot_within;
 use crate::failure::{Code, Context, Failure, Result};
 use crate::image::{self, Built};
-use crate::linux_guest::{self, Guest, Machine as LinuxMachine, Mitigations};
+use crate::linux_guest::{self, Timed};
 use crate::machine::{Accelerator, Machine, Model, Options, accelerator};
-use crate::repository;
 use crate::talk::Talk;
 use crate::tidy::rust_files;
 use crate::tidy::source::code_lines;
-use fos_bench_linux::line::{self, Line, Measurement};
+use fos_bench_linux::line::Measurement;
 use object::{Object, ObjectSection};
 use std::path::Path;
-use std::time::Duration;
 
 /// The suite's name.
 pub const SUITE: &str = "kernel";
-/// The image and its program.
-pub(super) const IMAGE: &str = "bench";
-const PROGRAM: &str = "bench-kernel";
-/// Counting takes seconds on an idle host.
-const MEASURE_WITHIN: Duration = Duration::from_secs(240);
 /// Boots whose median is `boot_seconds`.
 const BOOTS: usize = 5;
-/// Pairs of fos and Linux whose median ratio counts.
-const PAIRS: usize = 5;
 /// Cores of the machine whose boot is timed.
 const BOOT_CORES: u16 = 4;
 
 /// Measures everything.
 pub fn measure(with_linux: bool, talk: &Talk) -> Result<Document> {
-    let built = image::build(IMAGE, talk)?;
-    let linux = if with_linux { Some(linux_guest(talk)?) } else { None };
+    let built = image::build(machines::IMAGE, talk)?;
+    let linux = if with_linux { Some(machines::linux(talk)?) } else { None };
     let stage = talk.stage("counted instructions of fos");
     let mut rows = counts(&built)?;
     stage.done();
@@ -48,7 +40,9 @@ pub fn measure(with_linux: bool, talk: &Talk) -> Result<Document> {
         beside = linux_guest::measure_instructions(linux)?.measurements;
         stage.done();
     }
-    rows.extend(times(&built, linux.as_ref(), talk)?);
+    let pairs = machines::pairs(&built, linux.as_ref(), Timed::Unmapping, talk)?;
+    let first: Vec<Measurement> = pairs.first().map(|pair| pair.fos.clone()).unwrap_or_default();
+    rows.extend(first.iter().map(|first| paired(first, &pairs)));
     rows.push(boot_seconds(talk)?);
     rows.extend(size(&built)?);
     let rows = rows.into_iter().map(|row| targets::apply(row, &beside));
@@ -64,9 +58,9 @@ pub fn counts(built: &Built) -> Result<Vec<Row>> {
 pub(super) fn counted(built: &Built, arguments: &[&str]) -> Result<Vec<Row>> {
     let mut options = Options::of(built, Accelerator::Tcg).cores(1);
     options.count_instructions = true;
-    let rows: Vec<Row> = guest(&options, arguments)?.iter().map(row).collect();
+    let rows: Vec<Row> = machines::fos(&options, arguments)?.iter().map(row).collect();
     if rows.is_empty() {
-        return Err(Failure::new(Code::Failed, format!("{PROGRAM} measured nothing")));
+        return Err(Failure::new(Code::Failed, "the guest measured nothing"));
     }
     Ok(rows)
 }
@@ -75,73 +69,13 @@ fn row(measured: &Measurement) -> Row {
     Row::new(&measured.key, measured.value as f64, &measured.unit, &measured.how)
 }
 
-/// Boots a machine, runs the measuring program, and reads its lines.
-fn guest(options: &Options, arguments: &[&str]) -> Result<Vec<Measurement>> {
-    let options = options.clone().append("run=control");
-    let mut machine = Machine::start(&options, None)?;
-    machine.wait_ready(boot_within(&options))?;
-    let mut output = Vec::new();
-    let command: Vec<String> = [PROGRAM].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
-    let status = machine.run(&command, Some(MEASURE_WITHIN), |_, bytes| {
-        output.extend_from_slice(bytes);
-        Ok(())
-    });
-    let text = String::from_utf8_lossy(&output);
-    let status = status.map_err(|mut failure| {
-        let last = text.lines().next_back().unwrap_or("nothing");
-        failure.message = format!("{}\n{PROGRAM} last said: {last}", failure.message);
-        failure
-    })?;
-    if status != 0 {
-        return Err(Failure::new(
-            Code::Failed,
-            format!("{PROGRAM} exited with {status}:\n{}", text.trim_end()),
-        ));
-    }
-    machine.power_off()?;
-    let lines = text.lines().map(|text| line::parse(text).doing("reading the guest's numbers"));
-    let lines = lines.collect::<Result<Vec<_>>>()?;
-    let lines: Vec<Line> = lines.into_iter().flatten().collect();
-    if !lines.contains(&Line::End) {
-        return Err(Failure::new(
-            Code::Failed,
-            format!("{PROGRAM} did not measure everything:\n{}", text.trim_end()),
-        ));
-    }
-    Ok(lines.into_iter().filter_map(measurement).collect())
-}
-
-fn measurement(line: Line) -> Option<Measurement> {
-    match line {
-        Line::Bench(measured) => Some(measured),
-        Line::Note(_) | Line::End => None,
-    }
-}
-
-/// Unmapping a page that one or two cores have used, as time, in pairs with Linux.
-fn times(built: &Built, linux: Option<&Guest>, talk: &Talk) -> Result<Vec<Row>> {
-    let stage = talk.stage("timed fos and Linux in turn");
-    let options = Options::of(built, Accelerator::Tcg).cores(2);
-    let mut pairs = Vec::new();
-    for pair in 1..=PAIRS {
-        stage.at(format_args!("pair {pair} of {PAIRS}"));
-        let fos = guest(&options, &["times"])?;
-        let beside = linux.map(linux_guest::measure_times).transpose()?;
-        pairs.push((fos, beside.map(|report| report.measurements).unwrap_or_default()));
-    }
-    stage.done();
-    let keys: Vec<Measurement> = pairs.first().map(|(fos, _)| fos.clone()).unwrap_or_default();
-    Ok(keys.iter().map(|first| paired(first, &pairs)).collect())
-}
-
 /// One key over all pairs: medians of both sides, median of the ratios.
-fn paired(first: &Measurement, pairs: &[(Vec<Measurement>, Vec<Measurement>)]) -> Row {
+fn paired(first: &Measurement, pairs: &[Pair]) -> Row {
     let beside =
         targets::KERNEL.iter().find(|target| target.key == first.key).and_then(|target| target.beside);
-    let of = |side: &[Measurement], key: &str| side.iter().find(|it| it.key == key).map(|it| it.value as f64);
-    let ours: Vec<f64> = pairs.iter().filter_map(|(fos, _)| of(fos, &first.key)).collect();
-    let theirs: Vec<f64> = pairs.iter().filter_map(|(_, linux)| of(linux, beside?)).collect();
-    let ratios = pairs.iter().filter_map(|(fos, linux)| Some(of(fos, &first.key)? / of(linux, beside?)?));
+    let ours: Vec<f64> = pairs.iter().filter_map(|pair| pair.of_fos(&first.key)).collect();
+    let theirs: Vec<f64> = pairs.iter().filter_map(|pair| pair.of_linux(beside?)).collect();
+    let ratios = pairs.iter().filter_map(|pair| pair.ratio(&first.key, beside?));
     let versus = median(theirs).zip(beside).map(|(value, what)| Versus { what: what.to_owned(), value });
     Row {
         value: median(ours).unwrap_or_default(),
@@ -197,17 +131,6 @@ fn text_bytes(kernel: &Path) -> Result<u64> {
     Ok(code.map(|section| section.size()).sum())
 }
 
-fn linux_guest(talk: &Talk) -> Result<Guest> {
-    let cache = repository::cache("")?;
-    let stage = talk.stage("prepared Debian's Linux");
-    let kernel = linux_guest::kernel(&cache)?;
-    let program = linux_guest::program(&repository::root(), &repository::target())?;
-    let initramfs = cache.join("linux/bench.cpio");
-    linux_guest::initramfs(&program, &initramfs)?;
-    stage.done();
-    Ok(Guest { kernel, initramfs, machine: LinuxMachine::Microvm, mitigations: Mitigations::Default })
-}
-
 /// What it ran on, in one line.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -225,8 +148,9 @@ mod tests {
 
     #[test]
     fn the_ratio_of_pairs_is_the_median_of_ratios() {
-        let pair = |fos, linux| {
-            (vec![measured("unmap_1core_ns", fos)], vec![measured("linux_munmap_1cpu_ns", linux)])
+        let pair = |fos, linux| Pair {
+            fos: vec![measured("unmap_1core_ns", fos)],
+            linux: vec![measured("linux_munmap_1cpu_ns", linux)],
         };
         // The ratio of medians would be 200 / 400; the slow pair's own ratio does not count.
         let pairs = [pair(100, 400), pair(200, 250), pair(300, 600)];
@@ -237,7 +161,7 @@ mod tests {
 
     #[test]
     fn without_linux_nothing_stands_beside() {
-        let pairs = [(vec![measured("unmap_1core_ns", 5)], vec![])];
+        let pairs = [Pair { fos: vec![measured("unmap_1core_ns", 5)], linux: vec![] }];
         let row = paired(&measured("unmap_1core_ns", 0), &pairs);
         assert_eq!((row.value, row.versus, row.paired_ratio), (5.0, None, None));
     }

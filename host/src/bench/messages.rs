@@ -2,14 +2,16 @@
 //!
 //! Times: the program in bench/messages runs on two cores of this host, natively, and takes each measurement once in each
 //! of its rounds. Whatever is called a ratio is the median of the rounds' ratios, so what is compared was measured within
-//! milliseconds. Counts: as in suite `kernel`, in a guest whose time stamp counter counts instructions.
+//! milliseconds. Counts: as in suite `kernel`, in a guest whose time stamp counter counts instructions. Calls between cores
+//! also stand beside Linux in guests of the same QEMU (`round_trips`).
 
 use super::document::{Document, Row, Versus, median};
-use super::{kernel, targets};
+use super::{kernel, machines, round_trips, targets};
 use crate::cargo;
 use crate::children::collect;
 use crate::failure::{Code, Context, Failure, Result};
 use crate::image::{self, Built};
+use crate::linux_guest::Timed;
 use crate::machine::accelerator;
 use crate::repository;
 use crate::talk::Talk;
@@ -25,16 +27,19 @@ const PROGRAM: &str = "fos-bench-messages";
 const MEASURE_WITHIN: Duration = Duration::from_secs(20 * 60);
 
 /// Measures everything.
-pub fn measure(_with_linux: bool, talk: &Talk) -> Result<Document> {
-    let built = image::build(kernel::IMAGE, talk)?;
+pub fn measure(with_linux: bool, talk: &Talk) -> Result<Document> {
+    let built = image::build(machines::IMAGE, talk)?;
+    let linux = if with_linux { Some(machines::linux(talk)?) } else { None };
     let stage = talk.stage("timed messages between two cores of this host");
     let rounds = Rounds(native()?);
     stage.done();
     let stage = talk.stage("counted instructions of channels");
     let mut rows = rounds.ratios()?;
     rows.extend(counts(&built)?);
-    rows.extend(rounds.times());
     stage.done();
+    let pairs = machines::pairs(&built, linux.as_ref(), Timed::RoundTrips, talk)?;
+    rows.extend(round_trips::rows(&pairs)?);
+    rows.extend(rounds.times());
     let rows = rows.into_iter().map(|row| targets::apply(row, &[]));
     Ok(Document { suite: SUITE, machine: machine(), rows: rows.collect() })
 }
@@ -108,6 +113,18 @@ impl Rounds {
                 &best_ring,
                 &self.of("channel_stream_sent"),
                 "the same with each message shown at once, and a look whether the receiver sleeps",
+            )?,
+            self.ratio(
+                "rpc_over_getppid",
+                &self.of("rpc"),
+                &self.of("linux_getppid"),
+                "a call of nothing to another core over channels by getppid, median of the rounds' ratios",
+            )?,
+            self.ratio(
+                "channel_over_getppid",
+                &channel,
+                &self.of("linux_getppid"),
+                "round trip of 56 bytes to another core over channels by getppid",
             )?,
             over("pipe_over_channel", "linux_pipe_round_trip", "round trip over two pipes by that over channels")?,
             over("futex_over_channel", "linux_futex_round_trip", "two sleeps and wake-ups by a futex by a round trip over channels")?,
