@@ -39,6 +39,7 @@ pub const GUESTS: &[Guest] = &[
     Guest { package: PERSONALITY, kind: Kind::Personality },
     Guest { package: "fos-serial", kind: Kind::User },
     Guest { package: "fos-hello", kind: Kind::User },
+    Guest { package: "fos-echo", kind: Kind::User },
     Guest { package: "fos-naming", kind: Kind::User },
     Guest { package: "fos-demo", kind: Kind::User },
     Guest { package: "fos-fault", kind: Kind::User },

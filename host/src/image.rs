@@ -1,6 +1,7 @@
 //! From an image description to what a machine boots: the kernel and a boot archive, built when anything is newer.
 
 use crate::archive::{Entry, newc};
+use crate::c;
 use crate::cargo::{build_guests, guest_binary};
 use crate::children::collect;
 use crate::failure::{Code, Context, Failure, Result};
@@ -81,8 +82,14 @@ fn underline(path: &Path, text: &str, error: &ImageError) -> String {
 pub fn build(name: &str, talk: &Talk) -> Result<Built> {
     let (image, text) = load(name)?;
     let programs = program_crates(&image)?;
-    let stage = talk.stage(format!("built the kernel, {}", programs.join(", ")));
+    let folders = c_folders(&image);
+    if !folders.is_empty() {
+        c::ensure_compiler(talk)?;
+    }
+    let names: Vec<&str> = programs.iter().chain(&folders).copied().collect();
+    let stage = talk.stage(format!("built the kernel, {}", names.join(", ")));
     build_binaries(&programs, needs_personality(&image))?;
+    c::build(&folders)?;
     stage.done();
     let entries = entries(&image, &text, talk)?;
     let archive = repository::cache("images")?.join(format!("{}.cpio", image.name));
@@ -129,6 +136,19 @@ fn program_crates(image: &Image) -> Result<Vec<&'static str>> {
     Ok(crates)
 }
 
+/// The folders of C files that an image needs.
+fn c_folders(image: &Image) -> Vec<&str> {
+    let folders: std::collections::BTreeSet<&str> =
+        image.programs.iter().filter_map(|program| program.c.as_deref()).collect();
+    folders.into_iter().collect()
+}
+
+/// The binary of a program that is built here.
+fn built_binary(program: &Program) -> Option<PathBuf> {
+    let rust = program.package.as_deref().map(|package| guest_binary(Kind::User, package));
+    rust.or_else(|| program.c.as_deref().map(c::binary))
+}
+
 fn needs_personality(image: &Image) -> bool {
     image.programs.iter().any(|program| program.personality == Personality::Linux)
 }
@@ -140,14 +160,10 @@ fn entries(image: &Image, description: &str, talk: &Talk) -> Result<Vec<Entry>> 
         let binary = guest_binary(Kind::Personality, guests::PERSONALITY);
         entries.push(Entry::program(PERSONALITY_ENTRY, stripped(&binary, talk)?));
     }
-    let mut built: BTreeMap<&str, &str> = BTreeMap::new();
-    for program in &image.programs {
-        if let Some(package) = &program.package {
-            built.insert(program.file(), package);
-        }
-    }
-    for (file, package) in built {
-        entries.push(Entry::program(file, stripped(&guest_binary(Kind::User, package), talk)?));
+    let built: BTreeMap<&str, PathBuf> =
+        image.programs.iter().filter_map(|program| Some((program.file(), built_binary(program)?))).collect();
+    for (file, binary) in built {
+        entries.push(Entry::program(file, stripped(&binary, talk)?));
     }
     for file in &image.files {
         let path = packages::file(&file.package, &file.path, talk)?;
@@ -173,9 +189,9 @@ fn stripped(program: &Path, talk: &Talk) -> Result<Vec<u8>> {
 
 fn symbols(image: &Image) -> BTreeMap<String, PathBuf> {
     // A fault in a Linux program's space that we can name is the personality's; Debian's files have no symbols.
-    let binary = |program: &Program| match (program.personality, program.package.as_deref()) {
-        (Personality::Linux, _) => Some(guest_binary(Kind::Personality, guests::PERSONALITY)),
-        (Personality::Native, package) => Some(guest_binary(Kind::User, package?)),
+    let binary = |program: &Program| match program.personality {
+        Personality::Linux => Some(guest_binary(Kind::Personality, guests::PERSONALITY)),
+        Personality::Native => built_binary(program),
     };
     let built = image.programs.iter().filter_map(|program| Some((program.name.clone(), binary(program)?)));
     built.chain([(ROOT_ENTRY.to_owned(), guest_binary(Kind::User, guests::ROOT))]).collect()

@@ -36,11 +36,15 @@ pub const GDB: Tool = Tool { program: "gdb", package: "gdb", needed_for: "gdb: t
 /// Makes programs in boot archives small.
 pub const STRIP: Tool =
     Tool { program: "strip", package: "binutils", needed_for: "build: smaller boot archives" };
+/// Builds programs in C.
+pub const CC: Tool = Tool { program: "cc", package: "gcc", needed_for: "build: programs in C, and linking" };
+/// Puts libfos for C together.
+pub const AR: Tool = Tool { program: "ar", package: "binutils", needed_for: "build: libfos for C" };
 /// Makes disk images.
 pub const MKE2FS: Tool = Tool { program: "mke2fs", package: "e2fsprogs", needed_for: "disk images" };
 
 /// Everything that `fos doctor` looks for and that apt can install.
-pub const TOOLS: &[Tool] = &[QEMU, STRIP, MKE2FS, GDB];
+pub const TOOLS: &[Tool] = &[QEMU, STRIP, CC, AR, MKE2FS, GDB];
 
 /// Where a program is: on `PATH`, or in the folders for administrators that users' `PATH` often lacks.
 pub fn find(program: &str) -> Option<PathBuf> {

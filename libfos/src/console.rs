@@ -97,9 +97,10 @@ impl Text {
     }
 }
 
-impl Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text.as_bytes();
+impl Text {
+    /// Puts bytes at the end, and sends what fills a message.
+    pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let mut rest = bytes;
         while !rest.is_empty() {
             let room = &mut self.buffer[self.length..];
             let count = rest.len().min(room.len());
@@ -107,10 +108,16 @@ impl Write for Text {
             self.length += count;
             rest = &rest[count..];
             if self.length == MESSAGE_MAX {
-                self.flush().map_err(|_| fmt::Error)?;
+                self.flush()?;
             }
         }
         Ok(())
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write_bytes(text.as_bytes()).map_err(|_| fmt::Error)
     }
 }
 

@@ -107,12 +107,23 @@ impl Mailbox {
             return None;
         }
         let ticket = self.head;
-        self.next().map(|header| Waiting { ticket, sender: Identity(header.sender), badge: header.badge })
+        self.next().map(|header| Waiting {
+            ticket,
+            sender: Identity(header.sender),
+            badge: header.badge,
+            length: usize::from(header.length),
+        })
     }
 
     /// Takes the next message, and sleeps until there is one or the deadline passes (`TimedOut`). Bells that ring
     /// meanwhile are forgotten: who uses bells uses [`wait`](Self::wait).
     pub fn receive(&mut self, deadline: Deadline) -> Result<Message<'_>, Error> {
+        self.wait_for_message(deadline)?;
+        self.take().ok_or(Error::TimedOut)
+    }
+
+    /// As [`receive`](Self::receive), but leaves the message where it is.
+    pub fn wait_for_message(&mut self, deadline: Deadline) -> Result<(), Error> {
         while !self.has_message() {
             match self.wait(deadline) {
                 Err(Error::Interrupted) => {}
@@ -120,7 +131,7 @@ impl Mailbox {
             }
             self.take_bells();
         }
-        self.take().ok_or(Error::TimedOut)
+        Ok(())
     }
 
     /// Whether there is a message to take; void ones on the way are freed.
@@ -218,6 +229,8 @@ pub struct Waiting {
     pub sender: Identity,
     /// The badge of the key it was sent with; the cookie of a notice.
     pub badge: u64,
+    /// Bytes of its payload.
+    pub length: usize,
 }
 
 /// A message in place; its slots are free once this is dropped.

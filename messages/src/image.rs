@@ -61,6 +61,9 @@ pub struct Program {
     /// The workspace crate that the host builds it from; none for a file from elsewhere.
     #[serde(default, rename = "crate")]
     pub package: Option<String>,
+    /// The folder of the tree whose C files the host builds it from, with libfos for C.
+    #[serde(default)]
+    pub c: Option<String>,
     /// Its ELF file in the boot archive, when two programs share one; else [`Program::name`].
     #[serde(default)]
     file: Option<String>,
@@ -253,35 +256,51 @@ fn check_programs(
             return refuse(format!("program {name:?} wants core {} of {cores}", program.core), span);
         }
         let listed = files.iter().any(|file| file.get_ref().name == program.file());
-        match (&program.package, listed) {
-            (None, false) => {
+        let sources = [program.package.is_some(), program.c.is_some(), listed];
+        match sources.iter().filter(|is_one| **is_one).count() {
+            0 => {
                 let file = program.file();
-                let message = format!("program {name:?} has neither a crate nor a [[file]] named {file:?}");
+                let message =
+                    format!("program {name:?} has neither a crate nor C files nor a [[file]] named {file:?}");
                 return refuse(message, span);
             }
-            (Some(_), true) => {
-                return refuse(format!("program {name:?} has both a crate and a [[file]]"), span);
+            1 => {}
+            _ => {
+                let message =
+                    format!("program {name:?} has more than one of a crate, C files and a [[file]]");
+                return refuse(message, span);
             }
-            _ => {}
+        }
+        if let Some(folder) = program.c.as_deref().filter(|folder| !is_below(folder)) {
+            return refuse(
+                format!("the C files of program {name:?} are in {folder:?}, which is not below the tree"),
+                span,
+            );
         }
         check_shared_file(program, programs, span)?;
     }
     Ok(())
 }
 
-/// Programs that share a file must be built from the same crate.
+/// Whether a path is one of a file or folder below where it begins.
+fn is_below(path: &str) -> bool {
+    path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+/// Programs that share a file must be built from the same crate or folder.
 fn check_shared_file(
     program: &Program,
     programs: &[Spanned<Program>],
     span: Range<usize>,
 ) -> Result<(), ImageError> {
     let differs = |other: &&Spanned<Program>| {
-        other.get_ref().file() == program.file() && other.get_ref().package != program.package
+        let other = other.get_ref();
+        other.file() == program.file() && (&other.package, &other.c) != (&program.package, &program.c)
     };
     match programs.iter().find(differs) {
         Some(other) => {
             let (file, one, two) = (program.file(), &program.name, &other.get_ref().name);
-            refuse(format!("programs {one:?} and {two:?} share file {file:?} but not the crate"), span)
+            refuse(format!("programs {one:?} and {two:?} share file {file:?} but not its source"), span)
         }
         None => Ok(()),
     }

@@ -4,6 +4,7 @@
 //! are checked against a sysroot that holds only `core`, `alloc` and what those need; a crate that wants `std` does
 //! not compile there, and the compiler names it.
 
+use crate::c;
 use crate::cargo::{self, GUEST_PROFILE, TARGET};
 use crate::children::collect;
 use crate::failure::{Code, Context, Failure, Result};
@@ -74,6 +75,9 @@ fn guest_command(kind: Kind, subcommand: &str, sysroot: Option<&Path>) -> Result
     of_kind(kind).for_each(|package| {
         command.args(["-p", package]);
     });
+    if kind == Kind::User {
+        command.args(["-p", c::PACKAGE, "--features", c::FEATURE]);
+    }
     Ok(command)
 }
 

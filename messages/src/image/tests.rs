@@ -104,13 +104,15 @@ fn what_crosses_tables_is_checked() {
     let cases = [
         ("name = \"right\"", "name = \"left\"", "two programs are named \"left\""),
         ("core = 3", "core = 4", "program \"serial\" wants core 4 of 4"),
-        ("crate = \"fos-serial\"\n", "", "program \"serial\" has neither a crate nor a [[file]]"),
-        ("personality = \"linux\"", "crate = \"fos-hello\"", "program \"busybox\" has both"),
+        ("crate = \"fos-serial\"\n", "", "program \"serial\" has neither a crate nor C files"),
+        ("crate = \"fos-serial\"\n", "c = \"apps/../x\"\n", "which is not below the tree"),
+        ("crate = \"fos-serial\"\n", "crate = \"x\"\nc = \"x\"\n", "program \"serial\" has more than one"),
+        ("personality = \"linux\"", "crate = \"fos-hello\"", "program \"busybox\" has more than one"),
         ("package = \"busybox-static\"\npath = \"/", "package = \"x\"\npath = \"", "is not absolute"),
         ("[[file]]\nname = \"busybox\"", "[[file]]\nname = \"root\"", "already holds a file named \"root\""),
         ("name = \"serial\"", "name = \"se rial\"", "is not a name"),
         ("name = \"serial\"", "name = \"posix\"", "is not for programs"),
-        ("name = \"right\"\ncrate = \"fos-hello\"", "name = \"right\"\ncrate = \"x\"", "not the crate"),
+        ("name = \"right\"\ncrate = \"fos-hello\"", "name = \"right\"\ncrate = \"x\"", "not its source"),
         ("start = \"boot\"", "start = \"now\"", "unknown variant `now`"),
         ("core = 3", "cor = 3", "unknown field `cor`"),
     ];

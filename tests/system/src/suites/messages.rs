@@ -9,7 +9,7 @@ use std::time::Duration;
 mod misuse;
 
 /// The crates whose unit tests belong here, and not to the suite `kernel`.
-pub const LIBRARIES: [&str; 4] = ["fos-channel", "fos-macros", "fos-messages", "fos-runtime"];
+pub const LIBRARIES: [&str; 5] = ["fos-c", "fos-channel", "fos-macros", "fos-messages", "fos-runtime"];
 /// Ends a machine that hangs.
 const WITHIN: Duration = Duration::from_secs(90);
 
@@ -27,7 +27,15 @@ pub fn run(runner: &mut Runner) {
     for (name, what, status) in TASKS {
         runner.test(format!("on the machine: {what}"), || task(name, *status));
     }
+    runner.test("on the machine: programs in C and in Rust find and answer each other", c_and_rust);
     super::channels::run(runner);
+}
+
+fn c_and_rust() -> Outcome {
+    let said = Fos::new(&["run", "--quiet", "--image", "c", "--accel", "tcg"]).within(WITHIN).run()?;
+    said.expect_status(0)?;
+    let lines = ["hello-c: 1000 messages to rust", "echo: 1000 messages to c", "hello-c: 1000 messages to c"];
+    said.expect_output(&lines.map(|line| format!("{line} came back\n")).concat())
 }
 
 /// Cases of the program `tasks`, what each shows, and the status that it then has.

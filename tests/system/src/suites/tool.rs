@@ -96,6 +96,12 @@ fn exit_codes(runner: &mut Runner) {
     runner.test("exit 125: without QEMU a command never started", || {
         without_programs(&["run", "--", "busybox", "true"])?.expect_status(125)
     });
+    runner.test("exit 6: without a C compiler one sentence names the command to run", || {
+        let said = without_programs(&["build", "c"])?;
+        said.expect_status(Code::HostLacks as i32)?;
+        said.expect_error("cc")?;
+        said.expect_error("apt-get install --yes --no-install-recommends gcc")
+    });
     runner.test("exit 6: doctor says what is missing", || {
         let said = without_programs(&["doctor"])?;
         said.expect_status(Code::HostLacks as i32)?;
