@@ -50,18 +50,18 @@ static int serve(struct fos *fos, const char *name)
 }
 
 /* Asks one question, and waits for its answer or for the server's end, whichever is first. */
-static fos_status ask_one(struct fos *fos, const struct fos_address *server, struct fos_mailbox *answers,
+static fos_status ask_one(struct fos *fos, struct fos_sender *sender, uint64_t server, struct fos_mailbox *answers,
                           struct fos_mailbox *notices, const struct question *question, uint64_t deadline)
 {
     const struct fos_mailbox *const both[] = {answers, notices};
-    fos_status status = fos_send(fos, &server->key, question, QUESTION_SIZE, deadline);
+    fos_status status = fos_sender_send(fos, sender, question, QUESTION_SIZE, deadline);
     while (!status) {
         uint32_t ready, number;
         struct fos_message message;
         struct fos_notice notice;
         status = fos_select(both, 2, deadline, &ready);
         if (!status && ready & 1 && !fos_receive(answers, &number, sizeof number, &message, FOS_AT_ONCE)) {
-            bool is_its = message.sender == server->identity && message.length == sizeof number;
+            bool is_its = message.sender == server && message.length == sizeof number;
             return is_its && number == question->number ? FOS_DONE : FOS_BAD_ARGUMENT;
         }
         if (!status && ready & 2 && !fos_receive(notices, &notice, sizeof notice, &message, FOS_AT_ONCE)
@@ -75,6 +75,7 @@ static int ask(struct fos *fos, const char *name)
 {
     uint64_t deadline = fos_after(fos, PATIENCE);
     struct fos_mailbox *answers, *notices;
+    struct fos_sender *sender;
     struct fos_address server;
     struct question question = {.number = 0};
     fos_status status = fos_mailbox_create(fos, SLOTS, KEYS, &answers);
@@ -83,11 +84,13 @@ static int ask(struct fos *fos, const char *name)
     if (!status)
         status = fos_mailbox_key(answers, FOS_SEND, 0, &question.answer);
     if (!status)
+        status = fos_sender_create(name, &sender);
+    if (!status)
         status = fos_look_up(fos, name, &server, deadline);
     if (!status)
         status = fos_watch(notices, &server.key, SERVER_ENDED);
     for (; !status && question.number < QUESTIONS; question.number++)
-        status = ask_one(fos, &server, answers, notices, &question, deadline);
+        status = ask_one(fos, sender, server.identity, answers, notices, &question, deadline);
     if (status)
         return failed(name, status);
     fos_printf("hello-c: %u messages to %s came back\n", question.number, name);

@@ -55,3 +55,6 @@ fn poll(receiver: &Receiver<'_>, until: u64) -> bool {
         core::hint::spin_loop();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ pub mod frames;
 pub mod heap;
 pub mod mailbox;
 pub mod memory;
+pub mod named;
 pub mod port;
 pub mod ranges;
 pub mod reflect;

@@ -149,6 +149,11 @@ impl KernelPort {
         Ok(())
     }
 
+    /// Ends the port and its mailboxes: whoever watches them is told. What links took of the memory does not come back.
+    pub fn end(self, memory: &mut Memory) -> Result<(), Error> {
+        self.inboxes.into_iter().try_for_each(|inbox| inbox.mailbox.into_inner().destroy(memory))
+    }
+
     /// Sends by mailbox again to all, as if all links had been idle.
     pub fn close_links(&self) {
         self.switch.borrow_mut().close_all();

@@ -2,6 +2,7 @@
 //! are caught.
 
 mod naming;
+mod promises;
 mod small;
 
 use crate::faults::{Fault, Plan};

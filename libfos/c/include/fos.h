@@ -190,6 +190,20 @@ fos_status fos_register(struct fos *fos, const char *name, const struct fos_key 
 /* Finds who registered `name`, and waits until somebody has. FOS_TIMED_OUT: nobody has until the deadline. */
 fos_status fos_look_up(struct fos *fos, const char *name, struct fos_address *address, uint64_t deadline);
 
+/* Sends to whoever has a name: the program's from fos_sender_create to fos_sender_destroy. */
+struct fos_sender;
+
+/* Makes one. Looks nothing up yet. FOS_BAD_NAME: it can't be a name. */
+fos_status fos_sender_create(const char *name, struct fos_sender **sender);
+
+/* Ends it. Null is nothing. */
+void fos_sender_destroy(struct fos_sender *sender);
+
+/* As fos_send, to whoever has the name: looked up when it is needed, and again when whoever had it has ended, without the
+ * program seeing it. A message is accepted once, by one of them, or by none.
+ * FOS_TIMED_OUT: nobody has the name. FOS_CLOSED: the name still leads to one that has ended. FOS_FULL: there was no room. */
+fos_status fos_sender_send(struct fos *fos, struct fos_sender *sender, const void *bytes, size_t length, uint64_t deadline);
+
 /* --- Text, for people. --- */
 
 #define FOS_OUT 0u           /* the program's output; the console, if it has none */

@@ -2,12 +2,16 @@
 
 use core::ffi::{CStr, c_char};
 
+use alloc::boxed::Box;
+
 use fos_abi::{Error, Key};
 use fos_messages::rpc::Address;
 use fos_messages::start::NAME_MAX;
 use libfos::clock::Deadline;
+use libfos::named::{ByRoot, NamedError, NamedSender};
 
 use crate::process::{Process, of};
+use crate::send::message;
 use crate::status::Status;
 
 /// `struct fos_address`: where to send, and who receives there.
@@ -75,4 +79,67 @@ pub unsafe extern "C" fn fos_look_up(
         Ok::<Found, Status>(found.into())
     });
     Status::give(found, address)
+}
+
+impl From<NamedError> for Status {
+    fn from(error: NamedError) -> Status {
+        match error {
+            NamedError::Name(error) => error.into(),
+            NamedError::Send(error) => error.into(),
+        }
+    }
+}
+
+/// Makes a sender to whoever has a name. Looks nothing up yet.
+///
+/// # Safety
+/// `name` must be a string that ends with a zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fos_sender_create(
+    name: *const c_char,
+    sender: Option<&mut *mut NamedSender>,
+) -> Status {
+    if sender.is_none() {
+        return Error::BadAddress.into();
+    }
+    // SAFETY: the caller's promise; the text is copied.
+    let name = unsafe { text(name) };
+    Status::give(name.map(|name| Box::into_raw(Box::new(NamedSender::new(name)))), sender)
+}
+
+/// Ends a sender.
+///
+/// # Safety
+/// `sender` must be null or come from `fos_sender_create`, and not be used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fos_sender_destroy(sender: *mut NamedSender) {
+    if !sender.is_null() {
+        // SAFETY: the caller's promise: it is of `Box::into_raw`, and nobody else has it.
+        drop(unsafe { Box::from_raw(sender) });
+    }
+}
+
+/// Sends to whoever has the name.
+///
+/// # Safety
+/// `length` bytes from `bytes` must be readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fos_sender_send(
+    fos: Option<&mut Process>,
+    sender: Option<&mut NamedSender>,
+    bytes: *const u8,
+    length: usize,
+    deadline: u64,
+) -> Status {
+    let (Some(fos), Some(sender)) = (fos, sender) else { return Error::BadAddress.into() };
+    // SAFETY: the caller's promise; the slice is gone when this returns.
+    let message = match unsafe { message(bytes, length) } {
+        Ok(message) => message,
+        Err(error) => return error.into(),
+    };
+    let sent = fos.root.map_err(Status::from).and_then(|root| {
+        let mut ground = ByRoot { root, memory: &mut fos.memory, clock: fos.clock };
+        Ok(sender.send(&mut ground, message, Deadline(deadline))?)
+    });
+    Status::of(sent)
 }

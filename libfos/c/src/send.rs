@@ -10,7 +10,7 @@ use crate::{Process, Status};
 ///
 /// # Safety
 /// `length` bytes from `bytes` must be readable, and nobody may write them while the result is used.
-unsafe fn message<'a>(bytes: *const u8, length: usize) -> Result<&'a [u8], Error> {
+pub(crate) unsafe fn message<'a>(bytes: *const u8, length: usize) -> Result<&'a [u8], Error> {
     match bytes.is_null() {
         true if length == 0 => Ok(&[]),
         true => Err(Error::BadAddress),

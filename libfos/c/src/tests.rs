@@ -18,6 +18,7 @@ use fos_abi::{Error, Key};
 use fos_messages::start::NAME_MAX;
 use libfos::clock::Deadline;
 use libfos::mailbox::Mailbox;
+use libfos::named::NamedSender;
 use std::format;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -42,7 +43,7 @@ macro_rules! in_c {
 in_c! {
     () => "void", u8 => "uint8_t", u32 => "uint32_t", u64 => "uint64_t", usize => "size_t", c_char => "char",
     Status => "fos_status", Process => "struct fos", Mailbox => "struct fos_mailbox", Key => "struct fos_key",
-    Found => "struct fos_address", Received => "struct fos_message",
+    Found => "struct fos_address", Received => "struct fos_message", NamedSender => "struct fos_sender",
 }
 
 impl<T: InC> InC for Option<&T> {
@@ -94,7 +95,8 @@ given! {
     Option<&'a Process> => Option<&'a Process>, Option<&'a mut Process> => Option<&'a mut Process>,
     Option<&'a Mailbox> => Option<&'a Mailbox>, Option<&'a mut Mailbox> => Option<&'a mut Mailbox>,
     Option<&'a Key> => Option<&'a Key>, Option<&'a mut Key> => Option<&'a mut Key>, Option<&'a mut u32> => Option<&'a mut u32>,
-    Option<&'a mut Found> => Option<&'a mut Found>, Option<&'a mut Received> => Option<&'a mut Received>,
+    *mut NamedSender => *mut NamedSender, Option<&'a mut *mut NamedSender> => Option<&'a mut *mut NamedSender>,
+    Option<&'a mut NamedSender> => Option<&'a mut NamedSender>, Option<&'a mut Found> => Option<&'a mut Found>, Option<&'a mut Received> => Option<&'a mut Received>,
 }
 
 fn declarations() -> String {
@@ -120,6 +122,9 @@ fn declarations() -> String {
         declaration!(fos_send(Clock, Option<&Key>, *const Any, usize, u64) -> Status),
         declaration!(fos_register(Fos, *const c_char, Option<&Key>, u64) -> Status),
         declaration!(fos_look_up(Fos, *const c_char, Option<&mut Found>, u64) -> Status),
+        declaration!(fos_sender_create(*const c_char, Option<&mut *mut NamedSender>) -> Status),
+        declaration!(fos_sender_destroy(*mut NamedSender) -> ()),
+        declaration!(fos_sender_send(Fos, Option<&mut NamedSender>, *const Any, usize, u64) -> Status),
         declaration!(fos_write(u32, *const Any, usize) -> Status),
     ];
     lines.concat()
@@ -291,6 +296,14 @@ fn null_pointers_are_errors() {
         assert_eq!(fos_mailbox_destroy(None, core::ptr::null_mut()), bad);
         assert_eq!(fos_register(None, c"name".as_ptr(), Some(&key), 0), bad);
         assert_eq!(fos_look_up(None, c"name".as_ptr(), Some(&mut Found::default()), 0), bad);
+        let mut sender = core::ptr::null_mut();
+        assert_eq!(fos_sender_create(core::ptr::null(), Some(&mut sender)), bad);
+        assert_eq!(fos_sender_create(c"".as_ptr(), Some(&mut sender)), Status::BAD_NAME);
+        assert_eq!(fos_sender_create(c"name".as_ptr(), None), bad);
+        assert_eq!(fos_sender_create(c"name".as_ptr(), Some(&mut sender)), Status::DONE);
+        assert_eq!(fos_sender_send(None, sender.as_mut(), core::ptr::null(), 0, 0), bad);
+        fos_sender_destroy(sender);
+        fos_sender_destroy(core::ptr::null_mut());
         assert_eq!(fos_write(OUT, core::ptr::null(), 1), bad);
     }
     assert_eq!(fos_mailbox_create(None, 64, 16, Some(&mut nowhere)), bad);

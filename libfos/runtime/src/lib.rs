@@ -20,6 +20,7 @@ mod load;
 mod named;
 mod peers;
 pub mod port;
+pub mod promises;
 mod runtime;
 mod serve;
 pub mod stream;

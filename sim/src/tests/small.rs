@@ -3,6 +3,7 @@
 use crate::Costs;
 use crate::faults::{Fault, Plan};
 use crate::world::{Process, World};
+use fos_abi::Identity;
 use fos_messages::rpc::{Address, Caller, Context, Operation, SendError, Serve, Served};
 use fos_runtime::Priority;
 use fos_runtime::port::{Class, Event};
@@ -10,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-fn world(seed: u64, cores: u32) -> World {
+pub(super) fn world(seed: u64, cores: u32) -> World {
     World::new(seed, cores, Costs::load("default").unwrap(), None, None)
 }
 
@@ -35,14 +36,19 @@ fn sends(from: &Process, to: Address, count: u8) -> Rc<Cell<u32>> {
     accepted
 }
 
-/// What lies in a mailbox.
+/// Takes all that lies in a mailbox.
+pub(super) fn taken_events(process: &Process, class: Class, mut each: impl FnMut(Identity, Event<'_>)) {
+    while process.runtime.port().take(class, &mut |incoming| each(incoming.sender, incoming.event)) {}
+}
+
+/// The messages that lie in a mailbox.
 fn taken(process: &Process, class: Class) -> Vec<(u64, u8)> {
     let mut found = Vec::new();
-    while process.runtime.port().take(class, &mut |incoming| {
-        if let Event::Message(bytes) = incoming.event {
-            found.push((incoming.sender.0, bytes[0]));
+    taken_events(process, class, |sender, event| {
+        if let Event::Message(bytes) = event {
+            found.push((sender.0, bytes[0]));
         }
-    }) {}
+    });
     found
 }
 

@@ -8,6 +8,8 @@ extern crate alloc;
 
 mod echo;
 mod links;
+mod named;
+mod promises;
 mod stackful;
 mod threads;
 
@@ -32,6 +34,8 @@ fn main(start: &Start) -> u8 {
         "overflow" => stackful::overflows(start),
         "links" => links::keep_order(start),
         "costs" => links::costs(start),
+        "named" => named::survives_its_receiver(start),
+        "promises" => promises::are_kept(start),
         "threads" => threads::call_each_other(start),
         _ => Err("no such case".into()),
     };

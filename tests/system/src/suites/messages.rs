@@ -43,6 +43,8 @@ const TASKS: &[(&str, &str, i32)] = &[
     ("stackful", "a long function on a stack of its own lets others run", 0),
     ("overflow", "a stack that overflows ends the program at its guard page", 139),
     ("links", "order holds although the way is changed at every message", 0),
+    ("promises", "mailboxes, ports, links and changing ways keep what messages promise", 0),
+    ("named", "a sender by name goes on with its receiver's successor, and none comes twice", 0),
     ("threads", "two threads of a process have a runtime each, and call each other", 0),
 ];
 
