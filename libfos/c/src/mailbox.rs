@@ -58,8 +58,8 @@ pub unsafe extern "C" fn fos_mailbox_destroy(fos: Option<&mut Process>, mailbox:
     if mailbox.is_null() {
         return Error::BadAddress.into();
     }
-    // SAFETY: the caller's promise: it is of `Box::into_raw`, and nobody else has it.
     Status::of(of(fos).and_then(|fos| {
+        // SAFETY: the caller's promise: it is of `Box::into_raw`, and nobody else has it.
         let mailbox = unsafe { Box::from_raw(mailbox) };
         mailbox.destroy(&mut fos.memory).map_err(Status::from)
     }))

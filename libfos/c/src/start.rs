@@ -10,6 +10,7 @@ use libfos::eprintln;
 
 use crate::Process;
 
+#[allow(improper_ctypes, reason = "C knows a process by its pointer alone")]
 unsafe extern "C" {
     /// The C program's.
     fn fos_main(fos: *mut Process, argument_count: c_int, arguments: *const *const c_char) -> c_int;
