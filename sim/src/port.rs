@@ -5,7 +5,7 @@ use crate::world::World;
 use fos_abi::Identity;
 use fos_messages::rpc::{Address, SendError};
 use fos_runtime::Instant;
-use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route};
+use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route};
 
 /// One process's side of the world.
 pub struct SimulatedPort {
@@ -34,6 +34,10 @@ impl Port for SimulatedPort {
         self.world(|world| world.members[self.process].addresses[class as usize])
     }
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
+        // On the machine nothing unwinds: what a panic drops says nothing any more.
+        if std::thread::panicking() {
+            return Err(SendError::Closed);
+        }
         self.world(|world| world.send(self.process, to, message))
     }
     fn send_back(&self, _: Route, _: &[u8]) -> Result<(), SendError> {
@@ -64,5 +68,8 @@ impl Port for SimulatedPort {
     }
     fn answer_room(&self) -> AnswerRoom {
         self.world(|world| world.answer_room(self.process))
+    }
+    fn poisoned(&self, report: &Poison) {
+        self.world(|world| world.poisoned.push((world.members[self.process].identity, *report)));
     }
 }

@@ -23,6 +23,8 @@ pub struct Member {
     /// What it watches: mailboxes by cookie.
     pub watches: BTreeMap<u64, u64>,
     pub random: Random,
+    /// A panic ends it, and not the run.
+    pub may_panic: bool,
 }
 
 /// A core: does one step at a time.

@@ -16,8 +16,8 @@ use fos_abi::Identity;
 use fos_abi::key::KeyRights;
 use fos_messages::interfaces;
 use fos_messages::rpc::{Address, Interface, Operation};
-use fos_runtime::port::Class;
-use fos_runtime::{Priority, Runtime};
+use fos_runtime::port::{Class, Poison, Port};
+use fos_runtime::{Priority, Runtime, Step};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -62,10 +62,13 @@ pub(crate) struct Inner {
     step: Option<UnderWay>,
     interfaces: BTreeMap<u16, (&'static str, &'static [Operation])>,
     prices: BTreeMap<(u16, u16), u64>,
+    /// Requests that nobody has measured cost as much as garbage, instead of ending the run.
+    takes_anything: bool,
     plan: Plan,
     came_about: Vec<bool>,
     /// Ended during a step, to be cleared away after it.
     graveyard: Vec<Runtime>,
+    pub poisoned: Vec<(Identity, Poison)>,
     trace: Trace,
     counts: Counts,
     measured: Measured,
@@ -104,6 +107,11 @@ impl Process {
     pub fn spawn(&self, priority: Priority, task: impl Future<Output = ()> + 'static) {
         self.runtime.spawn(priority, task);
         self.world.0.inner.borrow_mut().wake(self.number);
+    }
+
+    /// From now on a panic of it ends it, as on the machine, and not the run.
+    pub fn may_panic(&self) {
+        self.world.0.inner.borrow_mut().members[self.number].may_panic = true;
     }
 
     /// Whether it has not ended and its core goes on.
@@ -145,9 +153,11 @@ impl World {
                 .map(|known| (known.id, (known.name, known.operations)))
                 .collect(),
             prices: BTreeMap::new(),
+            takes_anything: false,
             plan: Plan::default(),
             came_about: Vec::new(),
             graveyard: Vec::new(),
+            poisoned: Vec::new(),
             trace: Trace::to(sink),
             counts: Counts::default(),
             measured: Measured::default(),
@@ -177,13 +187,34 @@ impl World {
         self.0.inner.borrow_mut().interfaces.insert(I::ID, (I::NAME, I::OPERATIONS));
     }
 
+    /// From now on requests without a name or a cost are as cheap as garbage: for scenarios in which peers ask for what there is
+    /// not, and whose figures say nothing of speed.
+    pub fn takes_anything(&self) {
+        self.0.inner.borrow_mut().takes_anything = true;
+    }
+
+    /// Members that were told of a poisonous request, with what they were told.
+    pub fn poisoned(&self) -> Vec<(Identity, Poison)> {
+        self.0.inner.borrow().poisoned.clone()
+    }
+
     /// Starts a process on a core. Its name is in the trace and in faults; of two with one name, faults mean the later.
     pub fn start(&self, name: &str, core: u32) -> Process {
+        self.start_behind(name, core, |port| port)
+    }
+
+    /// The same, with a port around its own: for processes that lie, and for planted errors.
+    pub fn start_behind(
+        &self,
+        name: &str,
+        core: u32,
+        around: impl FnOnce(Rc<dyn Port>) -> Rc<dyn Port>,
+    ) -> Process {
         let mut inner = self.0.inner.borrow_mut();
         let number = inner.members.len();
         let machine = u64::from(inner.costs.topology.machine(core));
         let identity = Identity((machine << 48) | (number as u64 + 1));
-        let runtime = Runtime::new(Rc::new(SimulatedPort { world: self.clone(), process: number }));
+        let runtime = Runtime::new(around(Rc::new(SimulatedPort { world: self.clone(), process: number })));
         let addresses =
             [Class::Response, Class::Internal, Class::External].map(|_| inner.mailbox(number, identity));
         let random = inner.random.stream();
@@ -198,6 +229,7 @@ impl World {
             wakes_at,
             watches,
             random,
+            may_panic: false,
         });
         inner.record(What::Began { process: name, core });
         inner.wake(number);
@@ -253,6 +285,10 @@ impl World {
         let mut inner = self.0.inner.borrow_mut();
         match outcome {
             Ok(step) => inner.end_step(core, process, step, took),
+            Err(_) if inner.members[process].may_panic => {
+                inner.kill(process);
+                inner.end_step(core, process, Step::Idle(None), took);
+            }
             Err(panic) => {
                 let said = panic.downcast_ref::<String>().cloned();
                 let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

@@ -12,7 +12,8 @@
 mod servers;
 
 pub(crate) use self::servers::Work;
-use self::servers::{CounterClient, CounterInterface, Directory, Ledger};
+pub(super) use self::servers::{CounterClient, CounterDispatcher, CounterInterface, Mirror};
+use self::servers::{Directory, Ledger};
 use super::{Course, Scenario};
 use crate::faults::Dangers;
 use crate::run::Figure;

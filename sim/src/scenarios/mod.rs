@@ -5,12 +5,16 @@ use crate::run::Figure;
 use crate::world::World;
 
 mod echo;
+mod hostile;
 mod naming;
 pub mod naming_reads;
 #[cfg(test)]
 pub(crate) mod planted;
 #[cfg(test)]
+pub(crate) mod planted_hostile;
+#[cfg(test)]
 pub(crate) mod planted_naming;
+mod poison;
 
 /// A scenario.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub trait Course {
 pub const SCENARIOS: &[Scenario] = &[
     echo::SCENARIO,
     naming::SCENARIO,
+    hostile::SCENARIO,
+    poison::SCENARIO,
     naming_reads::RARE,
     naming_reads::SOME,
     naming_reads::MANY,

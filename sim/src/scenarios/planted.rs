@@ -29,3 +29,9 @@ pub const LIES: Scenario = Scenario {
     },
     ..SCENARIO
 };
+
+/// A client that asks anew for what was found poisonous, so that two more members end.
+pub const ASKS_FOR_POISON_AGAIN: Scenario = Scenario {
+    begin: |world, messages| super::poison::begin_with(world, messages, true),
+    ..super::poison::SCENARIO
+};

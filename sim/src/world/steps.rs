@@ -80,7 +80,11 @@ impl Inner {
         let operation_of = |name: &'static str, all: &[Operation]| {
             all.get(usize::from(operation)).map(|known| format!("{name}.{}", known.name))
         };
+        let garbage = self.costs.step("garbage");
         let Some(name) = known.and_then(|(name, all)| operation_of(name, all)) else {
+            if self.takes_anything {
+                return garbage;
+            }
             let process = &self.members[process].name;
             self.broken(format!(
                 "{process} was asked for operation {operation} of interface {interface:#x}, which the scenario does not \
@@ -95,6 +99,7 @@ impl Inner {
                 price
             }
             None if took.is_some() => 0,
+            None if self.takes_anything => garbage,
             None => {
                 let file = &self.costs.name;
                 self.broken(format!("the handler {name} has no measured cost in the cost file {file}"));

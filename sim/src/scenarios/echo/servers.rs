@@ -54,6 +54,19 @@ impl Counter for Server {
     }
 }
 
+/// A server that only mirrors, in its own way.
+pub struct Mirror(pub fn(u64) -> u64);
+
+impl Counter for Mirror {
+    fn mirror(&self, _: Context, number: u64) -> Result<u64, Instead<Never>> {
+        Ok((self.0)(number))
+    }
+
+    fn count(&self, _: Context, _: u64, _: u64) -> Result<u64, Instead<Never>> {
+        Err(Instead::NotNow)
+    }
+}
+
 /// Where the servers are.
 #[derive(Clone)]
 pub struct Directory(Rc<RefCell<Vec<Process>>>);

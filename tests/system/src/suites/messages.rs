@@ -9,7 +9,8 @@ use std::time::Duration;
 mod misuse;
 
 /// The crates whose unit tests belong here, and not to the suite `kernel`.
-pub const LIBRARIES: [&str; 5] = ["fos-c", "fos-channel", "fos-macros", "fos-messages", "fos-runtime"];
+pub const LIBRARIES: [&str; 6] =
+    ["fos-c", "fos-channel", "fos-macros", "fos-messages", "fos-peers", "fos-runtime"];
 /// Ends a machine that hangs.
 const WITHIN: Duration = Duration::from_secs(90);
 

@@ -12,8 +12,9 @@ use serde_json::Value;
 /// The simulator's crate: its tests are this suite's.
 pub const CRATE: &str = "fos-sim";
 
-/// Scenarios whose runs take a few milliseconds.
-const QUICK: [&str; 2] = ["echo", "naming"];
+/// Scenarios whose runs take a few milliseconds, and some tens.
+const QUICK: [&str; 3] = ["echo", "naming", "poison"];
+const SLOWER: &str = "hostile";
 
 /// Runs the simulator in every way.
 pub fn run(runner: &mut Runner) {
@@ -35,6 +36,7 @@ pub fn run(runner: &mut Runner) {
         let seeds = match (is_quick, runner.long()) {
             (true, false) => 200,
             (true, true) => 10_000,
+            (false, false) if scenario.name == SLOWER => 40,
             (false, false) => 2,
             (false, true) => 50,
         };

@@ -1,0 +1,243 @@
+//! Weaknesses in what is attacked by the bad peers of `hostile`, each of which they, or the honest clients, must notice.
+
+use super::Scenario;
+use super::hostile::{SCENARIO, Weakness, begin_with};
+use fos_abi::Identity;
+use fos_messages::names::{
+    DirectoryKey, Entry, Found, LoadFigure, NameError, Names, NamesDispatcher, Path, Policy, Query,
+    RequestNumber,
+};
+use fos_messages::rpc::{Address, Context, Envelope, Instead, Kind, SendError, Status};
+use fos_naming::member::Naming;
+use fos_naming::record::{Part, Place, Record};
+use fos_naming::replication::Replication;
+use fos_naming::service::Service;
+use fos_replicated_map::{Identity as Owner, Operation};
+use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route};
+use fos_runtime::{Instant, Runtime};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A server that takes the identity in a request's address for the sender's.
+pub const BELIEVES_THE_ENVELOPE: Scenario = Scenario {
+    begin: |world, messages| {
+        let server = |port| -> Rc<dyn Port> { Rc::new(Weak::new(port, Lack::Stamp)) };
+        begin_with(world, messages, Weakness { server, ..Weakness::NONE })
+    },
+    ..SCENARIO
+};
+
+/// Clients that take an answer from whoever knows its number.
+pub const TAKES_ANYBODYS_ANSWER: Scenario = Scenario {
+    begin: |world, messages| {
+        let client = |port| -> Rc<dyn Port> { Rc::new(Weak::new(port, Lack::Asked)) };
+        begin_with(world, messages, Weakness { client, ..Weakness::NONE })
+    },
+    ..SCENARIO
+};
+
+/// A server that does what two members did not survive, if somebody says so.
+pub const IGNORES_THE_MARK: Scenario = Scenario {
+    begin: |world, messages| {
+        let server = |port| -> Rc<dyn Port> { Rc::new(Weak::new(port, Lack::Mark)) };
+        begin_with(world, messages, Weakness { server, ..Weakness::NONE })
+    },
+    ..SCENARIO
+};
+
+/// A server that ends when a message is long.
+pub const CAN_NOT_READ_LONG_ONES: Scenario = Scenario {
+    begin: |world, messages| {
+        let server = |port| -> Rc<dyn Port> { Rc::new(Weak::new(port, Lack::Room)) };
+        begin_with(world, messages, Weakness { server, ..Weakness::NONE })
+    },
+    ..SCENARIO
+};
+
+/// Members of naming that ask nobody for a directory's key.
+pub const NEEDS_NO_KEY: Scenario = Scenario {
+    begin: |world, messages| begin_with(world, messages, Weakness { naming: dress, ..Weakness::NONE }),
+    ..SCENARIO
+};
+
+/// What is not looked at.
+#[derive(Clone, Copy, PartialEq)]
+enum Lack {
+    Stamp,
+    Asked,
+    Mark,
+    Room,
+}
+
+/// Bytes of a message that [`Lack::Room`] can't read.
+const LONG: usize = 700;
+
+/// A port that makes a weakness of what is above it.
+struct Weak {
+    below: Rc<dyn Port>,
+    lack: Lack,
+    /// By number of a request: who was asked last under it.
+    asked: RefCell<BTreeMap<u32, Identity>>,
+}
+
+impl Weak {
+    fn new(below: Rc<dyn Port>, lack: Lack) -> Weak {
+        Weak { below, lack, asked: RefCell::default() }
+    }
+
+    /// The sender that what is above gets to see.
+    fn sender(&self, class: Class, incoming: &Incoming<'_>) -> Identity {
+        let Event::Message(bytes) = incoming.event else { return incoming.sender };
+        let Some((envelope, _)) = Envelope::read(bytes) else { return incoming.sender };
+        match (self.lack, class) {
+            (Lack::Stamp, Class::External) => envelope.reply.map_or(incoming.sender, |reply| reply.identity),
+            (Lack::Asked, Class::Response) => {
+                let x = self.asked.borrow().get(&envelope.request).copied().unwrap_or(incoming.sender);
+                if x != incoming.sender {
+                    eprintln!("MAPPED {:x} {:?} -> {:?}", envelope.request, incoming.sender, x);
+                }
+                x
+            }
+            (Lack::Room, _) if bytes.len() > LONG => panic!("a message of {} bytes", bytes.len()),
+            _ => incoming.sender,
+        }
+    }
+}
+
+impl Port for Weak {
+    fn now(&self) -> Instant {
+        self.below.now()
+    }
+    fn random(&self) -> u64 {
+        self.below.random()
+    }
+    fn identity(&self) -> Identity {
+        self.below.identity()
+    }
+    fn address(&self, class: Class) -> Address {
+        self.below.address(class)
+    }
+    fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
+        if let Some((envelope, _)) = Envelope::read(message).filter(|(read, _)| read.kind == Kind::Request) {
+            self.asked.borrow_mut().insert(envelope.request, to.identity);
+        }
+        self.below.send(to, message)
+    }
+    fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError> {
+        self.below.send_back(route, message)
+    }
+    fn has_way_back(&self, to: &Address) -> bool {
+        self.below.has_way_back(to)
+    }
+    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
+        self.below.take(class, &mut |incoming| {
+            let sender = self.sender(class, &incoming);
+            let unmarked = match (self.lack, incoming.event) {
+                (Lack::Mark, Event::Message(bytes)) => without_mark(bytes),
+                _ => None,
+            };
+            let event = unmarked.as_deref().map_or(incoming.event, Event::Message);
+            show(Incoming { sender, event, ..incoming });
+        })
+    }
+    fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {
+        self.below.watch(peer, cookie)
+    }
+    fn unwatch(&self, cookie: u64) {
+        self.below.unwatch(cookie);
+    }
+    fn answer_room(&self) -> AnswerRoom {
+        self.below.answer_room()
+    }
+}
+
+/// A marked request as if it were none.
+fn without_mark(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (envelope, body) = Envelope::read(bytes).filter(|(read, _)| read.status == Status::Poisonous)?;
+    let mut unmarked = Vec::new();
+    Envelope { status: Status::Done, ..envelope }.write(&mut unmarked);
+    unmarked.extend_from_slice(body);
+    Some(unmarked)
+}
+
+fn dress(runtime: &Runtime, naming: &Naming) {
+    let (honest, replication) = (Service(naming.server.clone()), naming.replication.clone());
+    runtime.serve(Class::External, NamesDispatcher::new(Rc::new(Open { honest, replication })));
+}
+
+/// Naming without locks.
+struct Open {
+    honest: Service,
+    replication: Rc<Replication>,
+}
+
+type Answered<T> = Result<T, Instead<NameError>>;
+
+impl Names for Open {
+    fn look_up(&self, context: Context, path: Path, query: Query) -> Answered<(Found, u64)> {
+        self.honest.look_up(context, path, query)
+    }
+    fn list(&self, context: Context, path: Path, after: String, seen: u64) -> Answered<(Vec<String>, u64)> {
+        self.honest.list(context, path, after, seen)
+    }
+    fn list_members(
+        &self,
+        context: Context,
+        path: Path,
+        after: u64,
+        seen: u64,
+    ) -> Answered<(Vec<Entry>, u64)> {
+        self.honest.list_members(context, path, after, seen)
+    }
+    async fn make(
+        &self,
+        context: Context,
+        _: RequestNumber,
+        path: Path,
+        _: DirectoryKey,
+        own_key: DirectoryKey,
+        owner: Option<Address>,
+    ) -> Answered<u64> {
+        let value = Record::Head { lock: own_key, policy: Policy::default(), owner };
+        let owner = Owner(owner.map_or(0, |_| context.sender.0));
+        let insert = Operation::Insert { key: Place::Name(path, Part::Head), value, owner };
+        let made = self.replication.own_update(insert).await;
+        made.map(|(version, _)| version.0).map_err(|_| Instead::NotNow)
+    }
+    async fn remove(
+        &self,
+        context: Context,
+        number: RequestNumber,
+        path: Path,
+        key: DirectoryKey,
+    ) -> Answered<u64> {
+        self.honest.remove(context, number, path, key).await
+    }
+    async fn set_policy(
+        &self,
+        context: Context,
+        number: RequestNumber,
+        path: Path,
+        key: DirectoryKey,
+        policy: Policy,
+    ) -> Answered<u64> {
+        self.honest.set_policy(context, number, path, key, policy).await
+    }
+    async fn register(
+        &self,
+        context: Context,
+        number: RequestNumber,
+        path: Path,
+        key: DirectoryKey,
+        entry: Entry,
+    ) -> Answered<u64> {
+        self.honest.register(context, number, path, key, entry).await
+    }
+    async fn unregister(&self, context: Context, number: RequestNumber, path: Path) -> Answered<u64> {
+        self.honest.unregister(context, number, path).await
+    }
+    fn report(&self, context: Context, load: LoadFigure) {
+        self.honest.report(context, load);
+    }
+}

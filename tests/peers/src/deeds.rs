@@ -1,0 +1,359 @@
+//! The table of bad deeds. Each does one thing wrong, over and over, in ways that its seed chooses, and looks at what it
+//! hears back; whether anybody else was harmed, the honest clients know.
+
+use crate::attack::{Attack, Outcome, fits};
+use crate::bodies::{self, BODY_MAX, Bodies};
+use crate::till::{TillClient, TillInterface};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::pin::Pin;
+use core::time::Duration;
+use fos_abi::mailbox::MESSAGE_MAX;
+use fos_messages::interfaces;
+use fos_messages::names::{DirectoryKey, Entry, NameError, NamesInterface, Policy, RequestNumber};
+use fos_messages::rpc::{Address, CallError, Description, ENVELOPE_SIZE, Interface, Kind, Part, Status};
+use fos_runtime::port::Class;
+
+/// A deed under way.
+pub type Doing<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+
+/// A bad deed.
+#[derive(Clone, Copy)]
+pub struct Deed {
+    /// Its name in tables and commands.
+    pub name: &'static str,
+    /// Does it.
+    pub run: for<'a> fn(&'a Attack) -> Doing<'a>,
+}
+
+/// How long a request may take that others wait behind.
+const LONG_MICROSECONDS: u32 = 1000;
+
+/// Names an `async fn` that does a deed.
+macro_rules! deed {
+    ($name:literal, $run:path) => {
+        Deed { name: $name, run: |attack| Box::pin($run(attack)) }
+    };
+}
+
+/// Every deed.
+pub const DEEDS: &[Deed] = &[
+    deed!("garbage-of-every-length", garbage),
+    deed!("envelopes-with-wrong-fields", envelopes),
+    deed!("bodies-cut-changed-and-extended", mutated_bodies),
+    deed!("counts-of-what-does-not-follow", counts),
+    deed!("a-flood", flood),
+    deed!("requests-that-take-long", long_requests),
+    deed!("another-sender-in-the-envelope", forged_sender),
+    deed!("keys-that-are-guessed", guessed_keys),
+    deed!("internal-mailboxes", internal_mailboxes),
+    deed!("answers-that-nobody-asked-for", unasked_answers),
+    deed!("false-reports-of-poison", false_poison),
+    deed!("names-in-others-directories", others_directories),
+    deed!("names-without-end", many_names),
+];
+
+/// The interfaces that bodies are made for: every one of the system, and that of the server under attack.
+fn interfaces() -> impl Iterator<Item = Description> {
+    interfaces::ALL.iter().copied().chain([Description::of::<TillInterface>()])
+}
+
+/// Where requests of an interface are sent: naming's to a member of it, all others to the server, which does not know them.
+fn target(attack: &Attack, interface: &Description) -> Address {
+    let naming = attack.random.one_of(&attack.naming).copied();
+    if interface.id == NamesInterface::ID { naming.unwrap_or(attack.till) } else { attack.till }
+}
+
+/// Somebody under attack.
+fn anybody(attack: &Attack) -> Address {
+    let place = attack.random.below(attack.naming.len() + 1);
+    attack.naming.get(place).copied().unwrap_or(attack.till)
+}
+
+/// Random bytes, from none to as many as a message has.
+async fn garbage(attack: &Attack) -> Outcome {
+    for round in 0..attack.rounds {
+        let length = if round.is_multiple_of(2) {
+            attack.random.below(96)
+        } else {
+            attack.random.below(MESSAGE_MAX + 1)
+        };
+        let message: Vec<u8> = (0..length).map(|_| attack.random.byte()).collect();
+        attack.send(&anybody(attack), &message).await?;
+    }
+    Ok(())
+}
+
+/// A good request of which the envelope is cut, or has another byte somewhere.
+async fn envelopes(attack: &Attack) -> Outcome {
+    for _ in 0..attack.rounds {
+        let mut message = Vec::new();
+        attack.envelope(&TillInterface::OPERATIONS[0]).write(&mut message);
+        message.extend_from_slice(&7u64.to_le_bytes());
+        for _ in 0..1 + attack.random.below(3) {
+            // The request's number and the address may be anything: the one who is answered is this process, or nobody.
+            let at = 4 + attack.random.below(ENVELOPE_SIZE - 4);
+            message[at] = attack.random.byte();
+        }
+        message.truncate(attack.random.below(2 * message.len()).max(1));
+        attack.send(&anybody(attack), &message).await?;
+    }
+    Ok(())
+}
+
+/// Bodies that are nearly right, for every operation of every interface.
+async fn mutated_bodies(attack: &Attack) -> Outcome {
+    let operations: Vec<_> = interfaces()
+        .flat_map(|interface| interface.operations.iter().map(move |operation| (interface, operation)))
+        .filter(|(_, operation)| !operation.is_post)
+        .collect();
+    let Some((interface, operation)) = attack.random.one_of(&operations) else { return Ok(()) };
+    let mut bodies = Bodies::new(*interface, Part::Request, operation.number);
+    for _ in 0..attack.rounds {
+        ask(attack, interface, operation.number, bodies.next(&attack.random)).await?;
+    }
+    Ok(())
+}
+
+/// Counts of up to 2^63 of whatever an operation takes, at every place where one may be.
+async fn counts(attack: &Attack) -> Outcome {
+    for interface in interfaces() {
+        for operation in interface.operations.iter().filter(|operation| !operation.is_post) {
+            let mut body = vec![0; attack.random.below(48)];
+            body.extend(bodies::count(&attack.random));
+            body.resize(BODY_MAX.min(body.len() + attack.random.below(BODY_MAX)), 1);
+            body.truncate(BODY_MAX);
+            ask(attack, &interface, operation.number, body).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn ask(attack: &Attack, interface: &Description, operation: u16, body: Vec<u8>) -> Outcome {
+    let (to, known) = (target(attack, interface), &interface.operations[usize::from(operation)]);
+    let said = attack.ask(&to, known, &body).await?;
+    match fits(interface, operation, &body, &said) {
+        true => Ok(()),
+        false => Err(format!("{}.{} of {body:02x?} came to {said:?}", interface.name, known.name)),
+    }
+}
+
+/// As many requests as there is room for, again and again, without waiting for an answer.
+async fn flood(attack: &Attack) -> Outcome {
+    let mut message = Vec::new();
+    attack.envelope(&TillInterface::OPERATIONS[0]).write(&mut message);
+    message.extend_from_slice(&7u64.to_le_bytes());
+    for _ in 0..attack.rounds.div_ceil(4) {
+        let to = anybody(attack);
+        // Far more than the share of one sender; what is refused is refused at once.
+        for _ in 0..128 {
+            if attack.runtime.port().send(&to, &message).is_err() {
+                break;
+            }
+        }
+        attack.runtime.sleep(Duration::from_micros(20)).await;
+    }
+    Ok(())
+}
+
+/// Many times as many requests under way as one client may have.
+async fn long_requests(attack: &Attack) -> Outcome {
+    for _ in 0..6 * attack.rounds {
+        let mut message = Vec::new();
+        attack.envelope(&TillInterface::OPERATIONS[3]).write(&mut message);
+        message.extend_from_slice(&LONG_MICROSECONDS.to_le_bytes());
+        attack.send(&attack.till, &message).await?;
+    }
+    Ok(())
+}
+
+/// Requests whose address for the answer says that an honest client sent them. They count for who sent them.
+async fn forged_sender(attack: &Attack) -> Outcome {
+    let own = attack.runtime.port().address(Class::Response);
+    let before = own_count(attack).await?;
+    for _ in 0..attack.rounds {
+        let mut message = Vec::new();
+        let mut envelope = attack.envelope(&TillInterface::OPERATIONS[1]);
+        envelope.reply = Some(Address { identity: attack.honest, ..own });
+        envelope.write(&mut message);
+        attack.send(&attack.till, &message).await?;
+    }
+    // Sent after the others, so it is done after them. Those that found the server overloaded were not counted.
+    let after = own_count(attack).await?;
+    match (before + 1..=before + u64::from(attack.rounds) + 1).contains(&after) {
+        true => Ok(()),
+        false => Err(format!("{before} calls were counted for it, then {after}, by {} more", attack.rounds)),
+    }
+}
+
+async fn own_count(attack: &Attack) -> Result<u64, String> {
+    let till = TillClient::new(attack.caller(), attack.till);
+    loop {
+        match till.count().await {
+            Ok(count) => return Ok(count),
+            Err(error) if error.nothing_was_done() => attack.runtime.sleep(Duration::from_micros(100)).await,
+            Err(error) => return Err(format!("its own call failed: {error:?}")),
+        }
+    }
+}
+
+/// Keys that are like one that it was given: with another secret, another entry, for another mailbox.
+async fn guessed_keys(attack: &Attack) -> Outcome {
+    for _ in 0..attack.rounds {
+        let mut guess = anybody(attack);
+        match attack.random.below(4) {
+            0 => guess.key.secret[attack.random.below(2)] ^= 1 << attack.random.below(64),
+            1 => guess.key.secret = [attack.random.next(), attack.random.next()],
+            2 => guess.key.entry = guess.key.entry.wrapping_add(1 + attack.random.below(70) as u32),
+            _ => guess.key.mailbox.0 ^= 1 << attack.random.below(64),
+        }
+        refused(attack, &guess)?;
+    }
+    Ok(())
+}
+
+/// A key that opens nothing: neither for messages nor for watches.
+fn refused(attack: &Attack, guess: &Address) -> Outcome {
+    if attack.runtime.port().send(guess, &[1, 2, 3]).is_ok() {
+        return Err(format!("a guessed key opens {:?}", guess.key.mailbox));
+    }
+    match attack.runtime.ended(guess) {
+        Ok(_) => Err(format!("a guessed key lets {:?} be watched", guess.key.mailbox)),
+        Err(_) => Ok(()),
+    }
+}
+
+/// What lies beside the mailbox of which it has the key, and what is asked there, from outside.
+async fn internal_mailboxes(attack: &Attack) -> Outcome {
+    for target in attack.naming.iter().chain([&attack.till]) {
+        for distance in 1..=8 {
+            for mailbox in
+                [target.key.mailbox.0.wrapping_sub(distance), target.key.mailbox.0.wrapping_add(distance)]
+            {
+                let mut beside = *target;
+                beside.key.mailbox.0 = mailbox;
+                refused(attack, &beside)?;
+            }
+        }
+    }
+    for target in &attack.naming {
+        // The conversation of members, by the mailbox of clients.
+        for interface in interfaces().filter(|interface| interface.name == "NamePeers") {
+            for operation in interface.operations.iter().filter(|operation| !operation.is_post) {
+                let body = Bodies::new(interface, Part::Request, operation.number).next(&attack.random);
+                match attack.ask(target, operation, &body).await? {
+                    Err(CallError::Unknown | CallError::Overloaded | CallError::NotNow) => {}
+                    said => {
+                        return Err(format!(
+                            "{}.{} is served to strangers: {said:?}",
+                            interface.name, operation.name
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Answers to a server, which asked for none.
+async fn unasked_answers(attack: &Attack) -> Outcome {
+    for round in 0..attack.rounds {
+        let mut message = Vec::new();
+        let mut envelope = attack.envelope(&TillInterface::OPERATIONS[0]);
+        envelope.kind = Kind::Answer;
+        envelope.request = round;
+        envelope.status = *attack.random.one_of(&Status::ALL).unwrap_or(&Status::Done);
+        envelope.write(&mut message);
+        message.resize(message.len() + attack.random.below(64), attack.random.byte());
+        attack.send(&anybody(attack), &message).await?;
+    }
+    Ok(())
+}
+
+/// Requests that say of themselves that two members did not survive them. None is done, and what is like them is done for
+/// everybody, its sender included.
+async fn false_poison(attack: &Attack) -> Outcome {
+    let before = own_count(attack).await?;
+    for _ in 0..attack.rounds {
+        let mut message = Vec::new();
+        let mut envelope = attack.envelope(&TillInterface::OPERATIONS[1]);
+        envelope.status = Status::Poisonous;
+        envelope.write(&mut message);
+        attack.send(&attack.till, &message).await?;
+    }
+    let after = own_count(attack).await?;
+    if after != before + 1 {
+        return Err(format!("{} requests of those that were marked were done", after - before - 1));
+    }
+    let said = attack.ask(&attack.till, &TillInterface::OPERATIONS[0], &9u64.to_le_bytes()).await?;
+    match said {
+        Ok(nine) if nine == 9u64.to_le_bytes() => Ok(()),
+        Err(CallError::Overloaded) => Ok(()),
+        said => Err(format!("a call like the one that was reported came to {said:?}")),
+    }
+}
+
+/// Changes below somebody else's name, and in somebody else's name.
+async fn others_directories(attack: &Attack) -> Outcome {
+    let Ok(below) = attack.others.child("stolen") else { return Ok(()) };
+    for _ in 0..attack.rounds.div_ceil(4) {
+        let (names, guess) = (attack.names(), DirectoryKey([attack.random.next(), attack.random.next()]));
+        let number = || RequestNumber(attack.next_number());
+        let mine = attack.runtime.port().address(Class::External);
+        let (mine, not_mine) = (entry(mine), entry(Address { identity: attack.honest, ..mine }));
+        let (own, own_key) = (&attack.own.0, attack.own.1);
+        is_refused("make", names.make(number(), below.clone(), guess, guess, None).await)?;
+        is_refused("register", names.register(number(), attack.others.clone(), guess, mine).await)?;
+        is_refused("remove", names.remove(number(), attack.others.clone(), guess).await)?;
+        is_refused(
+            "set_policy",
+            names.set_policy(number(), attack.others.clone(), guess, Policy::Closest).await,
+        )?;
+        is_refused("unregister", names.unregister(number(), attack.others.clone()).await)?;
+        is_refused("register another", names.register(number(), own.clone(), own_key, not_mine).await)?;
+        let for_another = Address { identity: attack.honest, ..Address::default() };
+        if let Ok(name) = own.child("for-another") {
+            is_refused(
+                "make for another",
+                names.make(number(), name, own_key, own_key, Some(for_another)).await,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn entry(address: Address) -> Entry {
+    Entry { address, machine: 0, core: 0, metadata: vec![("k".to_string(), "v".to_string())] }
+}
+
+/// Naming refuses, or can't say now: it has not done it.
+fn is_refused(what: &str, said: Result<u64, CallError<NameError>>) -> Outcome {
+    match said {
+        Ok(version) => Err(format!("{what} was done, as version {version}")),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Names below its own, until there is no room for more. They go with this process.
+async fn many_names(attack: &Attack) -> Outcome {
+    let (own, key) = &attack.own;
+    let owner = attack.runtime.port().address(Class::External);
+    for _ in 0..attack.rounds {
+        let Ok(name) = own.child(&format!("n{:x}", attack.random.next())) else { return Ok(()) };
+        let names = attack.names();
+        let made = names.make(RequestNumber(attack.next_number()), name, *key, *key, Some(owner)).await;
+        match made {
+            Err(CallError::PeerLost) | Ok(_) => {}
+            Err(CallError::Refused(NameError::Full)) => return Ok(()),
+            Err(CallError::Refused(other)) => {
+                return Err(format!("a name below its own is refused: {other}"));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
