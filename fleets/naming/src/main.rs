@@ -118,5 +118,10 @@ async fn last(runtime: &Runtime, naming: &Naming) -> String {
     while !naming.replication.has_stopped() {
         runtime.sleep(LOOK_EVERY).await;
     }
-    "the other members went on without it".into()
+    let why = if naming.replication.has_diverged() {
+        "its map is not the other members'"
+    } else {
+        "the other members went on without it"
+    };
+    why.into()
 }

@@ -14,13 +14,17 @@ use fos_messages::names::NamePeersInterface;
 use fos_messages::rpc::{Address, Interface, Operation, wire};
 use fos_replicated_map::{
     Answer, Identity, Input, Limits, Member, Membership, Message, Operation as Change, Outcome, Output,
-    Refusal, Replica, Request, Update, Version,
+    Refusal, Replica, Request, Stop, Update, Version,
 };
 use fos_runtime::stream::{Inbox, Outbox};
 use fos_runtime::{Priority, Runtime};
 
+/// How often a member looks over a piece of its map, and the maps are compared though nothing changes.
+pub const AUDIT_EVERY: Duration = Duration::from_secs(1);
 /// A replica's tick.
 pub const TICK: Duration = Duration::from_millis(25);
+/// A change that changes nothing: nobody is this member.
+const NOTHING: Change<Place, Record> = Change::Remove { key: Place::Peer(u16::MAX, u32::MAX), version: None };
 /// The operation by which members write to each other.
 const SAY: &Operation = &NamePeersInterface::OPERATIONS[0];
 
@@ -69,7 +73,9 @@ pub struct Replication {
     next_own_request: Cell<u64>,
     listener: RefCell<Option<Rc<Listener>>>,
     has_stopped: Cell<bool>,
+    has_diverged: Cell<bool>,
     is_ticking: Cell<bool>,
+    is_auditing: Cell<bool>,
 }
 
 impl Replication {
@@ -108,7 +114,9 @@ impl Replication {
             next_own_request: Cell::new(1),
             listener: RefCell::default(),
             has_stopped: Cell::new(false),
+            has_diverged: Cell::new(false),
             is_ticking: Cell::new(false),
+            is_auditing: Cell::new(false),
         })
     }
 
@@ -140,6 +148,11 @@ impl Replication {
     /// Whether the others went on without this member: its process should end.
     pub fn has_stopped(&self) -> bool {
         self.has_stopped.get()
+    }
+
+    /// Whether it stopped because its map is not the others'.
+    pub fn has_diverged(&self) -> bool {
+        self.has_diverged.get()
     }
 
     /// A member that may write and be written to although it is not in the map yet.
@@ -226,8 +239,10 @@ impl Replication {
                 Output::Answer { client, request, answer } => self.answer((client, request), answer),
                 Output::Changed { key, present, .. } => self.notify(Event::Changed(&key, present)),
                 Output::Began(membership) => self.began(&membership),
-                Output::Stopped(_) => self.stop(),
-                Output::Diverged { .. } => {}
+                Output::Stopped(why) => {
+                    self.has_diverged.set(why == Stop::Diverged);
+                    self.stop();
+                }
             }
         }
     }
@@ -278,6 +293,31 @@ impl Replication {
             }
         }
         self.notify(Event::Began);
+        self.audit_while_in_company();
+    }
+
+    /// A member with others looks over its own map again and again; the first of them sees to it that all maps are
+    /// compared though nothing changes.
+    fn audit_while_in_company(self: &Rc<Self>) {
+        if self.is_auditing.replace(true) {
+            return;
+        }
+        let replication = self.clone();
+        self.runtime.spawn(Priority::Normal, async move {
+            let mut compared = Version(0);
+            while !replication.has_stopped() && replication.membership().members.len() > 1 {
+                replication.runtime.sleep(AUDIT_EVERY).await;
+                replication.input(Input::Audit);
+                let version = replication.replica.borrow().store().version();
+                let is_first = replication.membership().members.first() == Some(&replication.me());
+                if is_first && version == compared {
+                    // What comes of it does not matter: votes for it carry the digests.
+                    let _ = replication.own_update(NOTHING).await;
+                }
+                compared = replication.replica.borrow().store().version();
+            }
+            replication.is_auditing.set(false);
+        });
     }
 
     fn watch(self: &Rc<Self>, member: Member, address: Address) {

@@ -2,6 +2,9 @@
 //! and the call made again, if it is certain that nothing was done or if doing it twice is doing it once. The caller sees
 //! none of this, until its time is over.
 //!
+//! What a member of naming says is tried at use: one that says again and again where nobody is, or once where somebody is
+//! who does not do what the name is for, is asked no more as long as another answers.
+//!
 //! A call that is under way when its server ends may be what ended it. So it is made once more at most: after a second end
 //! it is refused as `Poisonous`, and a member that lives is told. It may have been innocent, which nobody can tell from
 //! outside; a call that is refused in vain costs less than a third member.
@@ -24,6 +27,8 @@ use crate::Within;
 pub const KEPT_MAX: usize = 256;
 /// How long one member of naming may take.
 const NAMING_WITHIN: Duration = Duration::from_millis(250);
+/// Answers of one member of naming in a row that led to nobody, before another member is asked.
+const WRONG_MAX: u32 = 3;
 /// How long to wait before a name that has nobody now, or nobody with time, is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// A request that was running when this many servers ended is not tried again.
@@ -43,6 +48,8 @@ pub struct Names {
     seen: Cell<u64>,
     last_number: Cell<u64>,
     kept: RefCell<BTreeMap<Path, Address>>,
+    /// Answers in a row that led to nobody, of the member that is asked.
+    wrong: Cell<u32>,
 }
 
 type Refused = CallError<NameError>;
@@ -52,7 +59,8 @@ impl Names {
     pub fn new(runtime: Runtime, servers: Vec<Address>, place: (u16, u16)) -> Rc<Names> {
         let hash = runtime.port().identity().0;
         let (asked, seen, last_number, kept) = (Cell::new(0), Cell::new(0), Cell::new(0), RefCell::default());
-        Rc::new(Names { runtime, servers, asked, place, hash, seen, last_number, kept })
+        let wrong = Cell::new(0);
+        Rc::new(Names { runtime, servers, asked, place, hash, seen, last_number, kept, wrong })
     }
 
     /// Calls to whoever is under a name, each within a time, retries included.
@@ -222,6 +230,14 @@ impl Names {
         Ok(address)
     }
 
+    /// What the asked member of naming just said was tried: whether somebody was there who does what the name is for.
+    fn tried(&self, was_right: bool, wrong_by: u32) {
+        let wrong = if was_right { 0 } else { self.wrong.get() + wrong_by };
+        let is_enough = wrong >= WRONG_MAX;
+        self.asked.set(self.asked.get() + usize::from(is_enough));
+        self.wrong.set(if is_enough { 0 } else { wrong });
+    }
+
     /// What is kept of a name leads nowhere good.
     fn forget(&self, path: &Path) {
         self.kept.borrow_mut().remove(path);
@@ -244,13 +260,26 @@ impl Named {
         operation: &Operation,
         body: WriteBody<'_>,
     ) -> Result<Answer, CallError<Answer>> {
+        let is_kept = self.names.kept.borrow().contains_key(&self.path);
         let address = self.names.resolve(&self.path, deadline).await?;
-        self.names.runtime.within(self.left(deadline)).call(&address, operation, body).await
+        let outcome = self.names.runtime.within(self.left(deadline)).call(&address, operation, body).await;
+        match &outcome {
+            _ if is_kept => {}
+            Err(CallError::NotSent(SendError::Closed)) => self.names.tried(false, 1),
+            Err(error) if is_another_service(error) => self.names.tried(false, WRONG_MAX),
+            _ => self.names.tried(true, 0),
+        }
+        outcome
     }
 
     fn left(&self, deadline: Instant) -> Duration {
         deadline.since(self.names.runtime.port().now())
     }
+}
+
+/// Whether whoever was reached does something else than the name is for.
+fn is_another_service(error: &CallError<Answer>) -> bool {
+    matches!(error, CallError::Unknown | CallError::OtherVersion(_))
 }
 
 impl Caller for Named {
@@ -261,7 +290,7 @@ impl Caller for Named {
         body: WriteBody<'_>,
     ) -> Result<Answer, CallError<Answer>> {
         let deadline = self.names.runtime.port().now().after(self.time);
-        let (mut deaths, mut stale) = (0, 0);
+        let (mut deaths, mut stale, mut others) = (0, 0, 0);
         loop {
             let outcome = self.call_once(deadline, operation, body).await;
             match &outcome {
@@ -280,6 +309,8 @@ impl Caller for Named {
                         return Err(CallError::Poisonous);
                     }
                 }
+                // Another member of naming may know better; if none does, it is so.
+                Err(error) if is_another_service(error) && others < self.names.servers.len() => others += 1,
                 _ => return outcome,
             }
             self.names.forget(&self.path);

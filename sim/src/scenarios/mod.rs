@@ -7,6 +7,7 @@ use crate::world::World;
 mod echo;
 mod hostile;
 mod naming;
+mod naming_open;
 pub mod naming_reads;
 #[cfg(test)]
 pub(crate) mod planted;
@@ -53,7 +54,7 @@ pub const SCENARIOS: &[Scenario] = &[
     naming_reads::SOME,
     naming_reads::MANY,
     naming_reads::CHANGES,
-    naming_reads::TWICE,
+    naming_open::SCENARIO,
 ];
 
 /// The scenario of this name.

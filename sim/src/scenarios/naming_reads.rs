@@ -23,12 +23,12 @@ use std::time::Duration;
 
 /// What clients do.
 #[derive(Clone, Copy)]
-struct Mix {
-    clients: u32,
+pub(super) struct Mix {
+    pub clients: u32,
     /// Requests that a client has under way at once.
-    outstanding: u64,
+    pub outstanding: u64,
     /// Requests of which one is a change.
-    change_every: u64,
+    pub change_every: u64,
 }
 
 const READS: Mix = Mix { clients: CLIENTS, outstanding: 8, change_every: 20_000 };
@@ -36,9 +36,9 @@ const READS: Mix = Mix { clients: CLIENTS, outstanding: 8, change_every: 20_000 
 pub const CLIENTS: u32 = 1024;
 /// How many of them each member has in the largest fleet, and in a run with fewer cores than clients.
 pub const CLIENTS_PER_MEMBER: u32 = 4;
-/// Clients of the scenario of changes; that of twice as many has twice as many.
+/// Clients of the scenario of changes.
 pub const WRITERS: u32 = 128;
-const WRITES: Mix = Mix { clients: WRITERS, outstanding: 1, change_every: 1 };
+pub(super) const WRITES: Mix = Mix { clients: WRITERS, outstanding: 1, change_every: 1 };
 
 const fn scenario(
     name: &'static str,
@@ -70,11 +70,6 @@ pub(super) const CHANGES: Scenario = scenario(
     "a naming fleet under changes only, 128 clients with 1 each",
     |world, messages| begin(world, messages, WRITES),
 );
-/// Changes only, twice as many at once.
-pub(super) const TWICE: Scenario =
-    scenario("naming-writes-twice", "the same with twice as many clients", |world, messages| {
-        begin(world, messages, Mix { clients: 2 * WRITERS, ..WRITES })
-    });
 
 const KEY: DirectoryKey = DirectoryKey([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
 /// Requests of each client, for each that it may have under way, before the clock starts.
@@ -90,14 +85,16 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
 const SPONSORS: usize = 4;
 
 #[derive(Default)]
-struct Ledger {
+pub(super) struct Ledger {
     /// The names that are looked up are there.
     is_ready: Cell<bool>,
     /// Requests that were begun, answered look-ups, and changes that were made.
     begun: Cell<u64>,
     look_ups: Cell<u64>,
-    changes: Cell<u64>,
-    change_latency: RefCell<Histogram>,
+    pub changes: Cell<u64>,
+    pub change_latency: RefCell<Histogram>,
+    /// Nobody begins the next request because the last one was answered.
+    pub is_open: Cell<bool>,
     /// The clock started here.
     start: Cell<Option<Mark>>,
 }
@@ -121,12 +118,12 @@ impl Ledger {
 }
 
 /// A member, and whether it is in.
-struct Server {
+pub(super) struct Server {
     process: Process,
     is_in: Cell<bool>,
 }
 
-type Servers = Rc<Vec<Server>>;
+pub(super) type Servers = Rc<Vec<Server>>;
 
 /// Whether nobody is still to come in.
 fn are_settled(servers: &[Server]) -> bool {
@@ -142,15 +139,29 @@ struct Fleet {
     world: World,
 }
 
+/// Members, and clients that wait for the names to be there.
+pub(super) struct Town {
+    pub ledger: Rc<Ledger>,
+    pub servers: Servers,
+    pub clients: Vec<Rc<Client>>,
+}
+
 fn begin(world: &World, messages: u64, mix: Mix) -> Box<dyn Course> {
+    let Town { ledger, servers, clients } = start(world, mix);
+    let warm_up = WARM_UP * clients.len() as u64 * mix.outstanding;
+    let wanted = warm_up + (messages / 2).max(1);
+    Box::new(Fleet { ledger, servers, warm_up, wanted, world: world.clone() })
+}
+
+/// Starts both; clients go on as the mix says when the names are there.
+pub(super) fn start(world: &World, mix: Mix) -> Town {
     let cores = world.cores().max(2);
     let members = cores
         .checked_sub(mix.clients)
         .filter(|rest| *rest > 0)
         .unwrap_or((cores / (1 + CLIENTS_PER_MEMBER)).max(1));
-    let clients = cores - members;
     let (ledger, servers) = (Rc::new(Ledger::default()), start_servers(world, members));
-    for number in 0..clients {
+    let client = |number: u32| {
         let process = world.start(&format!("client-{number}"), members + number);
         let client = Rc::new(Client {
             process: process.clone(),
@@ -166,11 +177,11 @@ fn begin(world: &World, messages: u64, mix: Mix) -> Box<dyn Course> {
         if number == 0 {
             process.spawn(Priority::Normal, client.clone().prepare());
         }
-        process.spawn(Priority::Normal, client.begin(mix.outstanding));
-    }
-    let warm_up = WARM_UP * u64::from(clients) * mix.outstanding;
-    let wanted = warm_up + (messages / 2).max(1);
-    Box::new(Fleet { ledger, servers, warm_up, wanted, world: world.clone() })
+        process.spawn(Priority::Normal, client.clone().begin(mix.outstanding));
+        client
+    };
+    let clients = (0..cores - members).map(client).collect();
+    Town { ledger, servers, clients }
 }
 
 /// Starts the members; each begins to join when all before it are in.
@@ -217,8 +228,8 @@ async fn be_member(servers: Servers, place: usize) {
     std::future::pending::<()>().await;
 }
 
-struct Client {
-    process: Process,
+pub(super) struct Client {
+    pub process: Process,
     world: World,
     servers: Servers,
     /// The member that it asks.
@@ -267,9 +278,9 @@ impl Client {
         (0..outstanding).for_each(|_| self.process.spawn(Priority::Normal, self.clone().work()));
     }
 
-    /// One request after the other, for ever.
+    /// One request after the other.
     async fn work(self: Rc<Self>) {
-        loop {
+        while !self.ledger.is_open.get() {
             let number = self.ledger.begun.get() + 1;
             self.ledger.begun.set(number);
             if number.is_multiple_of(self.change_every) {
@@ -302,7 +313,7 @@ impl Client {
     }
 
     /// Registers, or takes it back.
-    async fn come_or_go(&self) {
+    pub async fn come_or_go(&self) {
         let (is_registered, entry) = (self.is_registered.get(), self.entry());
         self.is_registered.set(!is_registered);
         let began = self.process.runtime.port().now();

@@ -42,8 +42,14 @@ pub const FINDS_A_STRANGER: Scenario = Scenario {
     ..SCENARIO
 };
 
+/// The member answers look-ups with this process instead of the one that registered.
+pub fn leads_to(runtime: &Runtime, naming: &Naming, address: Address) {
+    dress(runtime, naming, Error::LeadsTo(address));
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Error {
+    LeadsTo(Address),
     OldMap,
     Loses,
     KeepsDead,
@@ -69,6 +75,7 @@ impl Names for Wrong {
         let (mut found, mut version) = self.honest.look_up(context, path, query)?;
         match (&mut found, self.error) {
             (_, Error::OldMap) if seen == version => version -= 1,
+            (Found::Member(entry), Error::LeadsTo(address)) => entry.address = address,
             (Found::Member(entry), Error::Stranger) => entry.address.identity = Identity(77_777),
             _ => {}
         }

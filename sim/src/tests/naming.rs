@@ -2,13 +2,17 @@
 
 use crate::Costs;
 use crate::faults::{Fault, Plan};
+use crate::scenarios::planted_naming::leads_to;
 use crate::world::{Process, World};
 use fos_messages::names::{
-    DirectoryKey, Entry, Found, NameError, NamePeersClient, NamesClient, Path, Peer, RequestNumber,
+    DirectoryKey, Entry, Found, NameError, NamePeersClient, NamesClient, Path, Peer, Policy, RequestNumber,
 };
-use fos_messages::rpc::{Address, CallError, Caller, Operation};
+use fos_messages::rpc::{Address, CallError, Caller, Context, Instead, Never, Operation, interface, wire};
 use fos_naming::member::Naming;
-use fos_replicated_map::Member;
+use fos_naming::record::{Part, Place, Record};
+use fos_replicated_map::{
+    Body, Identity as Owner, Logged, Member, Message, Operation as Change, Proposal, Request, Update,
+};
 use fos_runtime::port::Class;
 use fos_runtime::{Names, Priority};
 use std::cell::RefCell;
@@ -200,4 +204,114 @@ fn a_call_by_name_ends_in_its_time_though_naming_is_silent() {
     assert_eq!(outcome, Err(CallError::TimedOut));
     let took = town.world.now() - began;
     assert!((10_000_000..12_000_000).contains(&took), "{took}");
+}
+
+/// A record of a name whose key is that of `/`.
+fn name_record(name: &str) -> (Place, Record) {
+    let value = Record::Head { lock: KEY, policy: Policy::default(), owner: None };
+    (Place::Name(path(name), Part::Head), value)
+}
+
+/// Of four members the fourth, before it ends, tells the third another update than the first and the second.
+#[test]
+fn a_member_whose_map_differs_leaves_and_another_joins_in_its_place() {
+    let town = Town::new(5);
+    let first = (Member::new(0, 1), town.server.address(Class::Internal));
+    let join = |number: u32| {
+        let process = town.world.start(&format!("member-{number}"), number - 1);
+        let (runtime, sponsors) = (process.runtime.clone(), vec![first]);
+        let joining = async move { Naming::join(runtime, Member::new(0, number), &sponsors).await };
+        let naming = town.outcome(&process, joining).unwrap();
+        town.run_for(WITHIN / 10);
+        assert!(naming.replication.read(0).is_ok());
+        (process, naming)
+    };
+    let kill = |name: &str| {
+        town.world.plan(Plan(vec![Fault::parse(&format!("kill {name} at 0ns")).unwrap()]));
+        town.run_for(WITHIN / 10);
+    };
+    let [(second, of_second), (third, of_third), (liar, of_liar)] = [2, 3, 4].map(join);
+    let digest_of = |naming: &Naming| naming.replication.read(0).map(|map| map.digest());
+    let first_digest = || digest_of(town.naming.borrow().as_ref().unwrap());
+    let (base, epoch) =
+        (of_liar.replication.read(0).unwrap().version(), of_liar.replication.membership().epoch);
+    let coordinator = Member::new(0, 4);
+    for (name, to) in [("/right", &town.server), ("/right", &second), ("/wrong", &third)] {
+        let (key, value) = name_record(name);
+        let operation = Change::Insert { key, value, owner: Owner(0) };
+        let update = Update { client: Owner(77), request: Request(1), operation };
+        let updates = vec![Logged { origin: coordinator, update }];
+        for body in [Body::Prepare(Proposal { coordinator, base, updates }), Body::Commit { base }] {
+            let mut bytes = Vec::new();
+            wire::write(&Message { epoch, body }, &mut bytes).unwrap();
+            // One fragment, the first and the last.
+            let fragment = [&0x8000_u16.to_le_bytes(), &bytes[..]].concat();
+            let peer = NamePeersClient::new(liar.runtime.within(WITHIN), to.address(Class::Internal));
+            town.outcome(&liar, async move { peer.say(fragment) }).unwrap();
+        }
+    }
+    let is_behind = |naming: &Naming| naming.replication.read(0).unwrap().version() == base;
+    let first_is_behind = || is_behind(town.naming.borrow().as_ref().unwrap());
+    while first_is_behind() || is_behind(&of_second) || is_behind(&of_third) {
+        assert!(town.world.happen());
+    }
+    assert_eq!(first_digest(), digest_of(&of_second));
+    assert_ne!(first_digest(), digest_of(&of_third));
+    kill("member-4");
+    town.run_for(4 * fos_naming::replication::AUDIT_EVERY);
+    assert!(of_third.replication.has_diverged() && of_third.replication.read(0).is_err());
+    kill("member-3");
+    let (_, of_fifth) = join(5);
+    assert_eq!(digest_of(&of_fifth), first_digest());
+    assert_eq!(of_second.replication.membership().members.len(), 3);
+}
+
+/// Two members of naming, of which the first leads clients elsewhere: to nobody, or to a process that does something else.
+#[test]
+fn a_client_turns_away_from_a_member_that_leads_it_astray() {
+    for to_nobody in [true, false] {
+        let town = Town::new(5);
+        town.world.knows::<CounterInterface>();
+        let other = town.world.start("member", 1);
+        let sponsors = vec![(Member::new(0, 1), town.server.address(Class::Internal))];
+        let runtime = other.runtime.clone();
+        let joined =
+            town.outcome(&other, async move { Naming::join(runtime, Member::new(0, 2), &sponsors).await });
+        let _member = joined.unwrap();
+        let (server, client) = (town.world.start("server", 2), town.world.start("client", 3));
+        server.runtime.serve(Class::External, CounterDispatcher::new(Rc::new(Mirror)));
+        let servers = [&town.server, &other].map(|process| process.address(Class::External)).to_vec();
+        let registered = Names::new(server.runtime.clone(), servers.clone(), (0, 2));
+        let entry = entry(&server);
+        town.outcome(&server, async move { registered.register(&Path::root(), KEY, &entry).await }).unwrap();
+        let elsewhere = town.world.start("elsewhere", 4);
+        let astray = elsewhere.address(Class::External);
+        leads_to(&town.server.runtime, town.naming.borrow().as_ref().unwrap(), astray);
+        if to_nobody {
+            town.world.plan(Plan(vec![Fault::parse("kill elsewhere at 0ns").unwrap()]));
+        }
+        let names = Names::new(client.runtime.clone(), servers, (0, 3));
+        let counter = CounterClient::new(names.at(Path::root(), WITHIN), Address::default());
+        let answer = town.outcome(&client, async move { counter.mirror(5).await });
+        assert_eq!(answer, Ok(5), "led to nobody: {to_nobody}");
+        let found = town.outcome(&client, async move { names.look_up(&Path::root()).await });
+        let Ok(Found::Member(found)) = found else { panic!("{found:?}") };
+        assert_eq!(found.address.identity, server.identity, "from now on the other one is asked");
+    }
+}
+
+/// A service whose cost is that of its namesake in `echo`.
+#[interface(id = 0x7f11, version = 1)]
+pub trait Counter {
+    /// The same number.
+    #[operation(idempotent)]
+    fn mirror(&self, number: u64) -> u64;
+}
+
+struct Mirror;
+
+impl Counter for Mirror {
+    fn mirror(&self, _: Context, number: u64) -> Result<u64, Instead<Never>> {
+        Ok(number)
+    }
 }

@@ -6,7 +6,7 @@ use crate::hand::Queued;
 use crate::interface::{Answer, Output, Refusal};
 use crate::replica::{Outputs, Replica, Standing};
 use crate::requests::Known;
-use crate::{Body, Identity, Key, Limit, Logged, Member, Outcome, Request, Update, Value, Version};
+use crate::{Identity, Key, Limit, Logged, Member, Outcome, Request, Update, Value, Version};
 use core::mem;
 
 /// An update that this member brought in and applied, and that others may not have applied yet.
@@ -162,19 +162,6 @@ impl<K: Key, V: Value> Replica<K, V> {
         let parked = mem::take(&mut self.parked).into_iter().map(|read| (read.client, read.request));
         for (client, request) in queued.chain(unanswered).chain(parked) {
             refuse(client, request, Refusal::Stopped, outputs);
-        }
-    }
-
-    /// Compares maps when there is nothing else to do.
-    pub(crate) fn audit(&mut self, outputs: &mut Outputs<K, V>) {
-        let mine = Body::Digest { version: self.store.version, digest: self.store.digest() };
-        self.broadcast(&mine, outputs);
-    }
-
-    /// Complains if a member says something else of the map at this very version.
-    pub(crate) fn compare(&self, from: Member, version: Version, digest: u64, outputs: &mut Outputs<K, V>) {
-        if version == self.store.version && digest != self.store.digest() {
-            outputs.push(Output::Diverged { from, version });
         }
     }
 }

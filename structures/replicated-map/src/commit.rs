@@ -15,10 +15,11 @@
 //! A proposal at a later position proves that the position before is committed, and what a member promised there is
 //! what was: it applies that without waiting for `Commit`, and a coordinator with more to propose sends none.
 
+use crate::audit::Verdict;
 use crate::clients::Unanswered;
 use crate::fault::Fault;
 use crate::hand::Queued;
-use crate::interface::Output;
+use crate::interface::{Output, Stop};
 use crate::log::Record;
 use crate::replica::{Outputs, Replica, Standing};
 use crate::{Body, Key, Logged, Member, Proposal, Value, Version};
@@ -29,7 +30,6 @@ use alloc::collections::BTreeMap;
 pub(crate) struct Committed {
     pub base: Version,
     pub end: Version,
-    pub digest: u64,
 }
 
 impl<K: Key, V: Value> Replica<K, V> {
@@ -134,33 +134,26 @@ impl<K: Key, V: Value> Replica<K, V> {
         if self.votes.len() < others && !early {
             return;
         }
-        let (base, digest) = (self.store.version, self.store.digest());
-        self.name_odd_ones(outputs);
+        let base = self.store.version;
+        if self.judge(outputs) == Verdict::Wrong {
+            return self.stop(Stop::Diverged, outputs);
+        }
         self.stable = self.stable.max(base);
         self.votes.clear();
         self.apply_promise(outputs);
-        self.committed = Some(Committed { base, end: self.store.version, digest });
+        self.committed = Some(Committed { base, end: self.store.version });
         // A proposal for the next position says as well that this one is decided.
         if !self.propose(outputs) {
-            self.broadcast(&Body::Commit { base, digest }, outputs);
+            self.broadcast(&Body::Commit { base }, outputs);
         }
     }
 
-    /// Complains about voters whose map differs from this one.
-    fn name_odd_ones(&self, outputs: &mut Outputs<K, V>) {
-        let mine = self.store.digest();
-        let version = self.store.version;
-        let odd = self.votes.iter().filter(|(_, digest)| **digest != mine);
-        outputs.extend(odd.map(|(member, _)| Output::Diverged { from: *member, version }));
-    }
-
-    pub(crate) fn commit(&mut self, from: Member, base: Version, digest: u64, outputs: &mut Outputs<K, V>) {
+    pub(crate) fn commit(&mut self, from: Member, base: Version, outputs: &mut Outputs<K, V>) {
         if !self.is_active() {
             return;
         }
         let is_promised = |promise: &Proposal<K, V>| promise.coordinator == from && promise.base == base;
         if self.promise.as_ref().is_some_and(is_promised) {
-            self.compare(from, base, digest, outputs);
             self.stable = self.stable.max(base);
             self.apply_promise(outputs);
         }
@@ -222,8 +215,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         if let Some(committed) = &self.committed
             && self.applied_by.get(&member).is_some_and(|known| *known < committed.end)
         {
-            let (base, digest) = (committed.base, committed.digest);
-            self.send(member, Body::Commit { base, digest }, outputs);
+            self.send(member, Body::Commit { base: committed.base }, outputs);
         }
     }
 }

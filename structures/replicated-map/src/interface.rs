@@ -32,7 +32,7 @@ pub enum Input<K, V> {
     Died(Member),
     /// A period of the timer is over; all members' periods are equally long, to a factor of two.
     Tick,
-    /// Nothing else to do: compare maps.
+    /// Time to look over a piece of the own map. Maps are compared with each update.
     Audit,
 }
 
@@ -66,13 +66,6 @@ pub enum Output<K, V> {
     },
     /// An epoch began: watch the deaths of its members on this machine.
     Began(Membership),
-    /// This member's map differs from that one's. Who is wrong is for whoever hears several such complaints.
-    Diverged {
-        /// The other one.
-        from: Member,
-        /// At which version.
-        version: Version,
-    },
     /// The others went on without this member, or it cannot join: it has stopped, and its process should end. A new
     /// one may join.
     Stopped(Stop),
@@ -87,6 +80,8 @@ pub enum Stop {
     Refused(JoinRefusal),
     /// Every sponsor that it knew has died.
     NoSponsor,
+    /// Its map is not what the updates make: most members have another, or an entry has changed by itself.
+    Diverged,
 }
 
 /// What a client is told.

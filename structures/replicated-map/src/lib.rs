@@ -15,6 +15,7 @@
 //! | `interface` | what goes in and comes out |
 //! | `replica` | the one way in: [`Replica::step`] |
 //! | `commit` | the order of updates: two phases, one winner per position |
+//! | `audit` | whose map is wrong, and that it leaves |
 //! | `hand` | who proposes what clients ask: one member for all, as long as it lives |
 //! | `clients` | queue, duplicates, answers, local reads |
 //! | `deaths` | who is known to be dead, and who leads then |
@@ -33,6 +34,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod audit;
 mod clients;
 mod commit;
 mod deaths;

@@ -39,6 +39,8 @@ pub struct Limits {
     pub log_kept: usize,
     /// Entries and client memories in one message to a joiner.
     pub part_max: usize,
+    /// Entries that one audit looks over.
+    pub audited_max: usize,
     /// How far a joiner may be behind when the members stop for it.
     pub tail_max: usize,
     /// Members of an epoch.
@@ -64,14 +66,15 @@ impl Limits {
         requests_kept: 16,
         ended_kept: 1024,
         queue_max: 256,
-        unanswered_max: 256,
+        unanswered_max: 512,
         parked_max: 256,
         parked_ticks: 4,
         handed_max: 16,
-        batch_max: 16,
+        batch_max: 32,
         log_max: 1 << 16,
         log_kept: 64,
         part_max: 32,
+        audited_max: 1024,
         tail_max: 16,
         members_max: 256,
         refusals_max: 800,

@@ -30,8 +30,6 @@ pub enum Body<K, V> {
     Commit {
         /// The version before the proposal.
         base: Version,
-        /// The digest of the sender's map at `base`.
-        digest: u64,
     },
     /// The sender has applied every update up to here.
     Applied {
@@ -113,13 +111,8 @@ pub enum Body<K, V> {
         /// receiver's machine before twice the lease has passed.
         echo: Option<u64>,
     },
-    /// The sender's map, in short.
-    Digest {
-        /// Its version.
-        version: Version,
-        /// Its digest.
-        digest: u64,
-    },
+    /// The receiver's map is not the others': it should leave.
+    Odd,
 }
 
 /// Updates that one member wants at one position.

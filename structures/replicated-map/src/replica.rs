@@ -185,11 +185,12 @@ impl<K: Key, V: Value> Replica<K, V> {
         match body {
             Body::Prepare(proposal) => self.prepare(from, proposal, outputs),
             Body::Vote { base, digest } => self.vote(from, base, digest, outputs),
-            Body::Commit { base, digest } => self.commit(from, base, digest, outputs),
+            Body::Commit { base } => self.commit(from, base, outputs),
             Body::Applied { version } => {
                 self.note_applied(from, version, outputs);
                 self.propose(outputs);
             }
+            Body::Odd => self.stop(Stop::Diverged, outputs),
             Body::Hand { updates } => self.take_over(updates, outputs),
             Body::Stable { version } => self.note_stable(version, outputs),
             Body::Query => self.send(from, Body::Applied { version: self.store.version }, outputs),
@@ -200,7 +201,6 @@ impl<K: Key, V: Value> Replica<K, V> {
             Body::Propose { ballot, decree } => self.propose_decree(from, ballot, decree, outputs),
             Body::Accepted { ballot } => self.accepted(from, ballot, outputs),
             Body::Ping { tick, echo } => self.pinged(from, tick, echo),
-            Body::Digest { version, digest } => self.compare(from, version, digest, outputs),
             Body::Install(_) | Body::Ask | Body::Fetch(_) | Body::Part(_) => {}
             Body::Records { .. } | Body::Refused(_) => {}
         }

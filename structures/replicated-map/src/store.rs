@@ -6,6 +6,7 @@
 //! while the map changed: whatever is newer than the record stays. After all records since the first piece was read,
 //! such a copy is the map again.
 
+use crate::audit::Audited;
 use crate::requests::{Known, Requests};
 use crate::{
     Entry, Identity, Key, Limit, Limits, Operation, Outcome, Record, Request, Update, Value, Version,
@@ -26,6 +27,8 @@ pub struct Store<K: Key, V> {
     pub(crate) ended: VecDeque<(Version, Identity)>,
     pub(crate) version: Version,
     digest: u64,
+    /// How far an audit is.
+    pub(crate) audited: Option<Audited<K>>,
 }
 
 impl<K: Key, V: Value> Store<K, V> {
@@ -37,6 +40,7 @@ impl<K: Key, V: Value> Store<K, V> {
             ended: VecDeque::new(),
             version: Version(0),
             digest: 0,
+            audited: None,
         }
     }
 
@@ -212,6 +216,7 @@ impl<K: Key, V: Value> Store<K, V> {
         }
         self.take(key, entry.version);
         self.digest = self.digest.wrapping_add(digest::of(key, &entry));
+        self.follow_audit(key, &entry, true);
         self.owned.entry(entry.owner).or_default().insert(key.clone());
         self.entries.insert(key.clone(), entry);
     }
@@ -219,8 +224,9 @@ impl<K: Key, V: Value> Store<K, V> {
     /// Takes an entry away unless it is newer than `version`.
     fn take(&mut self, key: &K, version: Version) {
         let older = |entry: &&Entry<V>| entry.version < version;
-        let Some(entry) = self.entries.get(key).filter(older) else { return };
-        self.digest = self.digest.wrapping_sub(digest::of(key, entry));
+        let Some(entry) = self.entries.get(key).filter(older).cloned() else { return };
+        self.digest = self.digest.wrapping_sub(digest::of(key, &entry));
+        self.follow_audit(key, &entry, false);
         if let Some(keys) = self.owned.get_mut(&entry.owner) {
             keys.remove(key);
             if keys.is_empty() {
@@ -234,9 +240,6 @@ impl<K: Key, V: Value> Store<K, V> {
     /// Changes a value behind the protocol's back: what a faulty member would hold.
     #[cfg(test)]
     pub(crate) fn corrupt(&mut self, key: &K, value: V) {
-        let entry = self.entries.get_mut(key).expect("the key has an entry");
-        self.digest = self.digest.wrapping_sub(digest::of(key, entry));
-        entry.value = value;
-        self.digest = self.digest.wrapping_add(digest::of(key, entry));
+        self.entries.get_mut(key).expect("the key has an entry").value = value;
     }
 }

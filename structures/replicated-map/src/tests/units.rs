@@ -4,7 +4,7 @@ use super::models::{one_machine, small};
 use crate::fault::Fault;
 use crate::{
     Answer, Body, Epoch, Identity, Input, Limit, Limits, Logged, Machine, Member, Membership, Message,
-    Operation, Outcome, Output, Proposal, Refusal, Replica, Request, Update, Version,
+    Operation, Outcome, Output, Proposal, Refusal, Replica, Request, Stop, Update, Version,
 };
 use std::vec;
 use std::vec::Vec;
@@ -132,33 +132,82 @@ fn messages_of_older_epochs_get_no_vote_and_newer_ones_a_question() {
     assert!(matches!(&outputs[..], [Output::Send { to: OTHER, message }] if message.body == Body::Ask));
 }
 
-/// Two members with one entry each agrees on; one of them then holds something else.
-#[test]
-fn a_member_that_answers_wrongly_is_noticed() {
-    let mut replicas = [ME, OTHER].map(|me| Replica::new(me, membership(1, vec![ME, OTHER]), small()));
-    let exchange = |replicas: &mut [TestReplica; 2], input| {
-        let mut diverged = Vec::new();
-        let mut wire: Vec<(usize, Input<u8, u8>)> = vec![(0, input)];
+/// Members that talk to each other until nobody has anything to say; answers who stopped, and why.
+struct Group(Vec<TestReplica>);
+
+impl Group {
+    fn of(count: u32) -> Group {
+        let members = one_machine(count);
+        let limits = Limits { audited_max: 2, ..small() };
+        Group(members.iter().map(|me| Replica::new(*me, membership(1, members.clone()), limits)).collect())
+    }
+
+    fn input(&mut self, to: usize, input: Input<u8, u8>) -> Vec<(usize, Stop)> {
+        let mut stopped = Vec::new();
+        let mut wire = vec![(to, input)];
         while let Some((to, input)) = wire.pop() {
-            let from = replicas[to].me();
-            for output in step(&mut replicas[to], input) {
+            let from = self.0[to].me();
+            for output in step(&mut self.0[to], input) {
                 match output {
-                    Output::Send { message, .. } => {
-                        wire.insert(0, (1 - to, Input::Message { from, message }))
+                    Output::Send { to, message } => {
+                        wire.insert(0, (to.number as usize - 1, Input::Message { from, message }));
                     }
-                    Output::Diverged { from, .. } => diverged.push((to, from)),
+                    Output::Stopped(stop) => stopped.push((to, stop)),
                     _ => {}
                 }
             }
         }
-        diverged
-    };
-    assert_eq!(exchange(&mut replicas, Input::Update(update(7, 0, insert(1, 7)))), []);
-    assert_eq!(exchange(&mut replicas, Input::Audit), []);
-    replicas[1].store.corrupt(&1, 99);
-    assert_eq!(exchange(&mut replicas, Input::Audit), [(1, ME)]);
-    let diverged = exchange(&mut replicas, Input::Update(update(7, 1, insert(2, 7))));
-    assert_eq!(diverged, [(0, OTHER), (1, ME)]);
+        stopped
+    }
+
+    fn insert(&mut self, at: usize, request: u64, key: u8) -> Vec<(usize, Stop)> {
+        self.input(at, Input::Update(update(7, request, insert(key, 7))))
+    }
+
+    /// The value of a key is another at this member from now on, and its digest with it when the key is replaced.
+    fn corrupt(&mut self, at: usize) {
+        self.0[at].store.corrupt(&1, 99);
+    }
+}
+
+#[test]
+fn a_member_whose_map_differs_leaves_whoever_coordinates() {
+    for (wrong, coordinator) in [(0, 0), (0, 1), (2, 0), (2, 2)] {
+        let mut group = Group::of(3);
+        assert_eq!(group.insert(coordinator, 0, 1), []);
+        group.corrupt(wrong);
+        let take = Operation::Remove { key: 1, version: None };
+        assert_eq!(group.input(coordinator, Input::Update(update(7, 1, take))), []);
+        assert_eq!(group.insert(coordinator, 2, 2), [(wrong, Stop::Diverged)]);
+    }
+}
+
+#[test]
+fn of_two_maps_that_differ_the_lower_members_stays() {
+    for coordinator in [0, 1] {
+        let mut group = Group::of(2);
+        group.insert(coordinator, 0, 1);
+        group.corrupt(1);
+        group.input(coordinator, Input::Update(update(7, 1, Operation::Remove { key: 1, version: None })));
+        assert_eq!(group.insert(coordinator, 2, 2), [(1, Stop::Diverged)]);
+    }
+}
+
+#[test]
+fn an_audit_finds_an_entry_that_changed_by_itself_and_no_other() {
+    let mut group = Group::of(2);
+    (0..5).for_each(|key| drop(group.insert(0, u64::from(key), key)));
+    // Entries come and go before, at and after the place where the audit is.
+    for (request, key) in [(5, 0), (6, 4), (7, 2)] {
+        assert_eq!(group.input(0, Input::Audit), []);
+        let take = Operation::Remove { key, version: None };
+        assert_eq!(group.input(0, Input::Update(update(7, request, take))), []);
+        assert_eq!(group.insert(0, request + 10, key + 10), []);
+    }
+    (0..10).for_each(|_| assert_eq!(group.input(0, Input::Audit), []));
+    group.corrupt(0);
+    let found: Vec<_> = (0..10).flat_map(|_| group.input(0, Input::Audit)).collect();
+    assert_eq!(found, [(0, Stop::Diverged)]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::checks::Violation;
 use crate::fault::Fault;
 use crate::{
     Answer, Body, Identity, Input, Limits, Machine, Member, Membership, Message, Operation, Output, Refusal,
-    Replica, Request, Update, Version,
+    Replica, Request, Stop, Update, Version,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::vec::Vec;
@@ -335,7 +335,6 @@ impl World {
                     self.clients[index].hear(answer, &setup.members);
                 }
             }
-            Output::Diverged { .. } => self.violate(Violation::FalseAlarm),
             Output::Began(membership) => {
                 // Whoever watches one that is dead is told at once.
                 let told = |other: &Member| setup.proxies || other.machine == member.machine;
@@ -344,7 +343,12 @@ impl World {
                 self.notices.extend(dead.into_iter().map(|dead| (member, dead)));
             }
             // Its process ends.
-            Output::Stopped(_) => self.end(setup, member),
+            Output::Stopped(stop) => {
+                if stop == Stop::Diverged {
+                    self.violate(Violation::FalseAlarm);
+                }
+                self.end(setup, member);
+            }
             Output::Changed { .. } => {}
         }
     }
