@@ -8,7 +8,7 @@ pub mod costs;
 pub mod counts;
 pub mod document;
 pub mod kernel;
-mod machines;
+pub mod machines;
 pub mod messages;
 pub mod names;
 mod round_trips;

@@ -199,6 +199,9 @@ pub struct BenchArguments {
     /// Leave out the Linux guest beside it
     #[arg(long)]
     pub without_linux: bool,
+    /// Only what counts instructions, which takes seconds
+    #[arg(long)]
+    pub counts: bool,
     /// Write what was measured into the tree: exact counts, or the simulator's costs
     #[arg(long)]
     pub write: bool,

@@ -25,7 +25,7 @@ use fos_abi::capability::Handle;
 use fos_abi::key::KeyRights;
 use fos_abi::mailbox::{MESSAGE_MAX, SHARE};
 use fos_abi::{Error, Identity, Key};
-use fos_messages::rpc::{Address, SendError};
+use fos_messages::rpc::{ADDRESS_SIZE, Address, SendError};
 use fos_messages::start::Start;
 use fos_runtime::Instant;
 use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route};
@@ -79,7 +79,7 @@ pub struct KernelPort {
     switch: RefCell<Switch<Kernel>>,
     /// Where a message from a link is while it is shown.
     buffer: RefCell<Box<[u8; MESSAGE_MAX]>>,
-    /// Whether links are looked at before the mailbox, in turns.
+    /// Whether links are looked at before a mailbox that has a message, in turns.
     links_first: Cell<bool>,
     identity: Identity,
     clock: Clock,
@@ -201,12 +201,29 @@ impl KernelPort {
         self.switch.borrow_mut().wake();
     }
 
+    /// Whether messages to there go over a link now.
+    pub fn has_way_back(&self, to: &Address) -> bool {
+        self.switch.borrow().has_way_back(to)
+    }
+
+    fn is_watched(&self, to: &Address) -> bool {
+        let mailbox = to.key.mailbox.0;
+        self.watches.borrow().values().any(|watch| watch.mailbox == mailbox && !watch.is_kept)
+    }
+
+    /// Shows the next message of a class whose mailbox has one. It and links that have one too take turns.
+    #[inline(never)]
+    fn take_in_turn(&self, class: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+        let links_first = self.links_first.replace(!self.links_first.get());
+        (links_first && self.take_from_link(class, None, show)) || self.take_from_mailbox(class, show)
+    }
+
     /// Shows the next message from a link, or what has to be shown before the mailbox's next message.
     fn take_from_link(
         &self,
         class: Class,
         before: Option<(u32, Identity)>,
-        show: &mut dyn FnMut(Incoming<'_>),
+        show: &mut dyn FnMut(Class, Incoming<'_>),
     ) -> bool {
         let mut buffer = self.buffer.borrow_mut();
         let mut switch = self.switch.borrow_mut();
@@ -215,12 +232,12 @@ impl KernelPort {
             None => switch.take(class, None, &mut **buffer),
         };
         drop(switch);
-        let Some(Taken { sender, badge, route, length }) = taken else { return false };
-        show(Incoming { sender, badge, route, event: Event::Message(&buffer[..length]) });
+        let Some(taken) = taken else { return false };
+        show(class, taken.incoming(&**buffer));
         true
     }
 
-    fn take_from_mailbox(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
+    fn take_from_mailbox(&self, class: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
         let mut mailbox = self.inbox(class).mailbox.borrow_mut();
         let Some(next) = mailbox.next_from() else { return false };
         let sender = match next.sender {
@@ -237,7 +254,7 @@ impl KernelPort {
             Event::Message(bytes) if self.heard(class, &message, bytes) => return true,
             Event::Message(_) => {}
         }
-        show(incoming);
+        show(class, incoming);
         true
     }
 
@@ -308,31 +325,42 @@ impl Port for KernelPort {
         self.inbox(class).address
     }
 
+    fn ask(&self, to: &Address, request: &mut Vec<u8>) -> Result<(), SendError> {
+        if request.len() > MESSAGE_MAX - ADDRESS_SIZE {
+            return Err(SendError::TooLong);
+        }
+        self.switch.borrow_mut().ask(to, request, || self.is_watched(to))
+    }
+
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
         if message.len() > MESSAGE_MAX {
             return Err(SendError::TooLong);
         }
-        let is_watched = || {
-            let mailbox = to.key.mailbox.0;
-            self.watches.borrow().values().any(|watch| watch.mailbox == mailbox && !watch.is_kept)
-        };
-        self.switch.borrow_mut().send(to, message, is_watched)
+        self.switch.borrow_mut().send(to, message, || self.is_watched(to))
     }
 
     fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError> {
         self.switch.borrow_mut().send_back(route, message)
     }
 
-    fn has_way_back(&self, to: &Address) -> bool {
-        self.switch.borrow().has_way_back(to)
-    }
-
-    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
-        self.switch.borrow_mut().pay_debts();
-        let links_first = self.links_first.replace(!self.links_first.get());
-        (links_first && self.take_from_link(class, None, show))
-            || self.take_from_mailbox(class, show)
-            || (!links_first && self.take_from_link(class, None, show))
+    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+        let mut switch = self.switch.borrow_mut();
+        switch.pay_debts();
+        for &class in last.up_to() {
+            if self.inbox(class).mailbox.borrow_mut().has_message() {
+                drop(switch);
+                return self.take_in_turn(class, show);
+            }
+            if switch.listens(class) {
+                let mut buffer = self.buffer.borrow_mut();
+                if let Some(taken) = switch.take(class, None, &mut **buffer) {
+                    drop(switch);
+                    show(class, taken.incoming(&**buffer));
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {
@@ -373,6 +401,15 @@ impl Port for KernelPort {
                 sender.0
             );
         }
+    }
+}
+
+impl Taken {
+    /// As the runtime takes it, out of the buffer that it was copied to.
+    #[inline]
+    fn incoming<'a>(&self, buffer: &'a [u8]) -> Incoming<'a> {
+        let Taken { sender, badge, route, length } = *self;
+        Incoming { sender, badge, route, event: Event::Message(&buffer[..length]) }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::mailbox::Letter;
 use crate::world::World;
 use fos_abi::Identity;
-use fos_messages::rpc::{Address, SendError};
+use fos_messages::rpc::{Address, Envelope, SendError};
 use fos_runtime::Instant;
 use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route};
 
@@ -33,6 +33,10 @@ impl Port for SimulatedPort {
     fn address(&self, class: Class) -> Address {
         self.world(|world| world.members[self.process].addresses[class as usize])
     }
+    fn ask(&self, to: &Address, request: &mut Vec<u8>) -> Result<(), SendError> {
+        Envelope::add_reply(request, &self.address(Class::Response));
+        self.send(to, request)
+    }
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
         // On the machine nothing unwinds: what a panic drops says nothing any more.
         if std::thread::panicking() {
@@ -43,19 +47,19 @@ impl Port for SimulatedPort {
     fn send_back(&self, _: Route, _: &[u8]) -> Result<(), SendError> {
         Err(SendError::Closed)
     }
-    fn has_way_back(&self, _: &Address) -> bool {
-        false
-    }
-    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
+    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
         let route = Route::MAILBOX;
-        match self.world(|world| world.take(self.process, class)) {
+        let taken = self.world(|world| {
+            last.up_to().iter().find_map(|class| Some((*class, world.take(self.process, *class)?)))
+        });
+        match taken {
             None => return false,
-            Some(Letter::Ended { cookie }) => {
+            Some((class, Letter::Ended { cookie })) => {
                 let event = Event::Ended { cookie };
-                show(Incoming { sender: Identity::KERNEL, badge: 0, route, event });
+                show(class, Incoming { sender: Identity::KERNEL, badge: 0, route, event });
             }
-            Some(Letter::Message { from, badge, bytes, .. }) => {
-                show(Incoming { sender: from, badge, route, event: Event::Message(&bytes) });
+            Some((class, Letter::Message { from, badge, bytes, .. })) => {
+                show(class, Incoming { sender: from, badge, route, event: Event::Message(&bytes) });
             }
         }
         true

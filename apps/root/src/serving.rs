@@ -3,7 +3,7 @@
 
 use fos_messages::programs::{Order, ProgramsInterface, Refusal, Request, Started};
 use fos_messages::rpc::wire::Scalar;
-use fos_messages::rpc::{Address, Envelope, Interface, Kind, Outgoing, Status};
+use fos_messages::rpc::{Address, Envelope, Interface, Kind, Outgoing, Received, Status};
 use fos_root::signal;
 use libfos::mailbox::Sender;
 
@@ -35,8 +35,8 @@ pub struct Ended {
 impl Call {
     /// Reads a message; `None` for anything but a request that can be answered.
     pub fn read(bytes: &[u8]) -> Option<Call> {
-        let (envelope, body) = Envelope::read(bytes)?;
-        let reply = envelope.reply.filter(|_| envelope.kind == Kind::Request)?;
+        let Received { envelope, body, reply } = Envelope::read(bytes)?;
+        let reply = Address::from_bytes(reply.filter(|_| envelope.kind == Kind::Request)?);
         let request = if envelope.interface != ProgramsInterface::ID {
             Err(Status::Unknown)
         } else if envelope.version != ProgramsInterface::VERSION {
@@ -55,7 +55,7 @@ impl Asker {
         let mut answer = Outgoing::default();
         body.write(answer.end());
         let version = ProgramsInterface::VERSION;
-        let envelope = Envelope { kind: Kind::Answer, status, version, reply: None, ..self.envelope };
+        let envelope = Envelope { kind: Kind::Answer, status, version, ..self.envelope };
         let _ = Sender::new(self.reply.key).send(answer.sealed(&envelope));
     }
 

@@ -119,6 +119,9 @@ impl Port for ChannelPort {
     fn address(&self, _: Class) -> Address {
         address(self.identity())
     }
+    fn ask(&self, to: &Address, request: &mut Vec<u8>) -> Result<(), SendError> {
+        self.send(to, request)
+    }
     fn send(&self, _: &Address, message: &[u8]) -> Result<(), SendError> {
         let sent = self.sender.borrow_mut().send(message);
         // Whether the peer sleeps does not matter: it never does.
@@ -131,17 +134,14 @@ impl Port for ChannelPort {
     fn send_back(&self, _: Route, message: &[u8]) -> Result<(), SendError> {
         self.send(&Address::default(), message)
     }
-    fn has_way_back(&self, _: &Address) -> bool {
-        true
-    }
-    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
-        if class != self.class {
+    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+        if last < self.class {
             return false;
         }
         let mut buffer = self.buffer.borrow_mut();
         let Ok(Some(length)) = self.receiver.borrow_mut().receive(&mut *buffer) else { return false };
         let event = Event::Message(&buffer[..length]);
-        show(Incoming { sender: self.peer(), badge: 0, route: OVER_CHANNEL, event });
+        show(self.class, Incoming { sender: self.peer(), badge: 0, route: OVER_CHANNEL, event });
         true
     }
     fn watch(&self, _: &Address, _: u64) -> Result<(), SendError> {

@@ -1,8 +1,8 @@
 //! The asking side: requests under way and how their answers find them. An answer counts if its number names a call under
 //! way and its stamped sender is the one that was asked; anything else is dropped and counted.
 
-use crate::peers::{Peers, answer_slots};
-use crate::port::{Class, Port};
+use crate::peers::{PeerPlace, Peers, answer_slots};
+use crate::port::Port;
 use crate::{Instant, Runtime};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -12,30 +12,40 @@ use core::time::Duration;
 use fos_abi::Identity;
 use fos_messages::rpc::wire::{Scalar, whole};
 use fos_messages::rpc::{
-    Address, Answer, CallError, Caller, Envelope, Kind, Operation, SendError, Status, WriteBody,
+    Address, Answered, CallError, Caller, Envelope, Kind, Operation, Received, SendError, Status, WriteBody,
 };
 
 /// Calls that one runtime may have under way.
 pub const CALLS_MAX: usize = 4096;
 /// How often one call follows a server that sends it elsewhere.
 const REDIRECTS_MAX: usize = 4;
-/// Bytes that a message has room for before its buffer grows.
-const MESSAGE_BYTES_AT_FIRST: usize = 128;
+/// Bytes that a place's buffer has at first, and the most that it keeps for the next call: enough for a request or an answer
+/// of a few scalars, with the address for the answer.
+const BUFFER_BYTES: usize = 128;
 /// Bits of a request's number that say which place it has; the others tell its uses apart.
 const PLACE_BITS: u32 = 12;
 const _: () = assert!(CALLS_MAX == 1 << PLACE_BITS);
 
-type Outcome = Result<Answer, CallError<Answer>>;
-
 enum State {
     Free,
-    Waiting { asked: Identity, mailbox: u64, slots: u32, deadline: Instant, waker: Option<Waker> },
-    Over(Outcome),
+    Waiting { asked: Identity, peer: PeerPlace, slots: u32, deadline: Instant, waker: Option<Waker> },
+    Over(End),
+}
+
+/// How a call ended.
+#[derive(Clone, Copy)]
+enum End {
+    /// With an answer of this status, by a server that speaks this version. Its body is in the place's buffer.
+    Answered(Status, u8),
+    PeerLost,
+    TimedOut,
 }
 
 struct Place {
     uses: u32,
     state: State,
+    /// Its request until that is sent, then the body of its answer.
+    buffer: Vec<u8>,
 }
 
 /// The calls of a runtime.
@@ -80,54 +90,56 @@ impl Calls {
         operation: &Operation,
         deadline: Instant,
         body: WriteBody<'_>,
-    ) -> Result<u32, CallError<Answer>> {
+    ) -> Result<u32, CallError<&'static [u8]>> {
         let slots = answer_slots(operation.answer_max);
-        let (place, request) = self.take_place()?;
+        let (place, request, mut buffer) = self.take_place()?;
         let promised = self.peers.borrow_mut().promise(port, to, slots);
-        let sent = promised.and_then(|()| {
-            let reply = (!port.has_way_back(to)).then(|| port.address(Class::Response));
-            let envelope = Envelope { request, reply, ..to_ask(operation, Kind::Request) };
-            message(&envelope, body).and_then(|message| port.send(to, &message)).map_err(|error| {
-                self.peers.borrow_mut().release(to.key.mailbox.0, slots);
-                CallError::NotSent(error)
-            })
+        let sent = promised.and_then(|peer| {
+            let envelope = Envelope { request, ..to_ask(operation, Kind::Request) };
+            match write(&mut buffer, &envelope, body).and_then(|()| port.ask(to, &mut buffer)) {
+                Ok(()) => Ok(peer),
+                Err(error) => {
+                    self.peers.borrow_mut().release(peer, slots);
+                    Err(CallError::NotSent(error))
+                }
+            }
         });
-        if let Err(error) = sent {
-            self.give_back(place);
-            return Err(error);
+        let found = &mut self.places.borrow_mut()[place as usize];
+        found.keep(buffer);
+        match sent {
+            Ok(peer) => {
+                found.state = State::Waiting { asked: to.identity, peer, slots, deadline, waker: None };
+                self.first_deadline.set(self.first_deadline.get().min(deadline));
+                Ok(request)
+            }
+            Err(error) => {
+                self.free.borrow_mut().push(place);
+                Err(error)
+            }
         }
-        let (asked, mailbox) = (to.identity, to.key.mailbox.0);
-        self.places.borrow_mut()[place as usize].state =
-            State::Waiting { asked, mailbox, slots, deadline, waker: None };
-        self.first_deadline.set(self.first_deadline.get().min(deadline));
-        Ok(request)
     }
 
-    fn take_place(&self) -> Result<(u32, u32), CallError<Answer>> {
+    /// A free place, the number of its next request, and its buffer.
+    fn take_place(&self) -> Result<(u32, u32, Vec<u8>), CallError<&'static [u8]>> {
         let free = self.free.borrow_mut().pop();
         let mut places = self.places.borrow_mut();
         let place = match free {
             Some(place) => place,
             None if places.len() < CALLS_MAX => {
-                places.push(Place { uses: 0, state: State::Free });
+                places.push(Place { uses: 0, state: State::Free, buffer: Vec::new() });
                 places.len() as u32 - 1
             }
             None => return Err(CallError::TooManyCalls),
         };
-        let uses = &mut places[place as usize].uses;
-        *uses = uses.wrapping_add(1);
-        Ok((place, place | *uses << PLACE_BITS))
-    }
-
-    fn give_back(&self, place: u32) {
-        self.places.borrow_mut()[place as usize].state = State::Free;
-        self.free.borrow_mut().push(place);
+        let found = &mut places[place as usize];
+        found.uses = found.uses.wrapping_add(1);
+        Ok((place, place | found.uses << PLACE_BITS, core::mem::take(&mut found.buffer)))
     }
 
     /// A message came to the response mailbox.
     pub fn answered(&self, sender: Identity, message: &[u8]) {
-        let outcome = Envelope::read(message).filter(|(envelope, _)| envelope.kind == Kind::Answer);
-        let Some((envelope, body)) = outcome else { return self.stray() };
+        let received = Envelope::read(message).filter(|received| received.envelope.kind == Kind::Answer);
+        let Some(Received { envelope, body, .. }) = received else { return self.stray() };
         let mut places = self.places.borrow_mut();
         let place = envelope.request as usize % CALLS_MAX;
         let Some(found) = places.get_mut(place) else { return self.stray() };
@@ -136,8 +148,9 @@ impl Calls {
                 if *asked == sender
                     && found.uses << PLACE_BITS == envelope.request & !(CALLS_MAX as u32 - 1) =>
             {
-                let outcome = outcome_of(&envelope, body);
-                self.end(found, outcome);
+                found.buffer.clear();
+                found.buffer.extend_from_slice(body);
+                self.end(found, End::Answered(envelope.status, envelope.version));
             }
             _ => self.stray(),
         }
@@ -147,13 +160,13 @@ impl Calls {
         self.strays.set(self.strays.get() + 1);
     }
 
-    fn end(&self, place: &mut Place, outcome: Outcome) {
-        let State::Waiting { mailbox, slots, waker, .. } =
-            core::mem::replace(&mut place.state, State::Over(outcome))
+    fn end(&self, place: &mut Place, end: End) {
+        let State::Waiting { peer, slots, waker, .. } =
+            core::mem::replace(&mut place.state, State::Over(end))
         else {
             return;
         };
-        self.peers.borrow_mut().release(mailbox, slots);
+        self.peers.borrow_mut().release(peer, slots);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -164,10 +177,11 @@ impl Calls {
         let ended = self.peers.borrow_mut().ended(cookie);
         let Some(ended) = ended else { return };
         for place in self.places.borrow_mut().iter_mut() {
-            if matches!(&place.state, State::Waiting { mailbox, .. } if *mailbox == ended) {
-                self.end(place, Err(CallError::PeerLost));
+            if matches!(&place.state, State::Waiting { peer, .. } if *peer == ended) {
+                self.end(place, End::PeerLost);
             }
         }
+        self.peers.borrow_mut().forget(ended);
     }
 
     /// Ends the calls whose deadline has passed.
@@ -178,9 +192,7 @@ impl Calls {
         let mut first = Instant::NEVER;
         for place in self.places.borrow_mut().iter_mut() {
             match &place.state {
-                State::Waiting { deadline, .. } if *deadline <= now => {
-                    self.end(place, Err(CallError::TimedOut))
-                }
+                State::Waiting { deadline, .. } if *deadline <= now => self.end(place, End::TimedOut),
                 State::Waiting { deadline, .. } => first = first.min(*deadline),
                 _ => {}
             }
@@ -189,61 +201,82 @@ impl Calls {
     }
 
     /// Looks whether a call is over; if not, wakes when it is.
-    fn poll(&self, request: u32, waker: &Waker) -> Poll<Outcome> {
+    fn poll(&self, request: u32, waker: &Waker) -> Poll<()> {
         let place = request as usize % CALLS_MAX;
-        let mut places = self.places.borrow_mut();
-        match &mut places[place].state {
+        match &mut self.places.borrow_mut()[place].state {
             State::Waiting { waker: known, .. } => {
                 if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
                     *known = Some(waker.clone());
                 }
-                return Poll::Pending;
+                Poll::Pending
             }
-            State::Free => return Poll::Ready(Err(CallError::TimedOut)),
-            State::Over(_) => {}
+            State::Free | State::Over(_) => Poll::Ready(()),
         }
-        let over = core::mem::replace(&mut places[place].state, State::Free);
-        drop(places);
+    }
+
+    /// Gives what `read` makes of a call that is over, and the place free.
+    fn conclude<T>(&self, request: u32, read: impl FnOnce(Answered<'_>) -> T) -> T {
+        let place = request as usize % CALLS_MAX;
         self.free.borrow_mut().push(place as u32);
-        match over {
-            State::Over(outcome) => Poll::Ready(outcome),
-            _ => Poll::Ready(Err(CallError::TimedOut)),
-        }
+        let place = &mut self.places.borrow_mut()[place];
+        let value = match core::mem::replace(&mut place.state, State::Free) {
+            State::Over(End::Answered(status, version)) => read(said(status, version, &place.buffer)),
+            State::Over(End::PeerLost) => read(Err(CallError::PeerLost)),
+            _ => read(Err(CallError::TimedOut)),
+        };
+        place.trim();
+        value
     }
 
     /// Nobody wants the answer any more.
     fn abandon(&self, request: u32) {
         let place = request as usize % CALLS_MAX;
         let mut places = self.places.borrow_mut();
-        self.end(&mut places[place], Err(CallError::TimedOut));
+        self.end(&mut places[place], End::TimedOut);
         places[place].state = State::Free;
+        places[place].trim();
         drop(places);
         self.free.borrow_mut().push(place as u32);
+    }
+}
+
+impl Place {
+    /// Takes a buffer for the answer or the next request.
+    fn keep(&mut self, buffer: Vec<u8>) {
+        self.buffer = buffer;
+        self.trim();
+    }
+
+    /// Lets go of a buffer that is larger than most calls need.
+    fn trim(&mut self) {
+        if self.buffer.capacity() > BUFFER_BYTES {
+            self.buffer = Vec::new();
+        }
     }
 }
 
 /// The envelope of a request or a post, without what makes it this one.
 fn to_ask(operation: &Operation, kind: Kind) -> Envelope {
     let Operation { interface, version, number: operation, .. } = *operation;
-    Envelope { request: 0, interface, operation, epoch: 0, kind, status: Status::Done, version, reply: None }
+    Envelope { request: 0, interface, operation, epoch: 0, kind, status: Status::Done, version }
 }
 
-/// A whole message.
-fn message(envelope: &Envelope, body: WriteBody<'_>) -> Result<Vec<u8>, SendError> {
-    let mut message = Vec::with_capacity(MESSAGE_BYTES_AT_FIRST);
-    envelope.write(&mut message);
-    body(&mut message)?;
-    Ok(message)
+/// Writes a message over what a buffer holds.
+fn write(buffer: &mut Vec<u8>, envelope: &Envelope, body: WriteBody<'_>) -> Result<(), SendError> {
+    buffer.clear();
+    buffer.reserve(BUFFER_BYTES);
+    buffer.extend_from_slice(&envelope.to_bytes());
+    Ok(body(buffer)?)
 }
 
 /// What an answer says.
-fn outcome_of(envelope: &Envelope, body: &[u8]) -> Outcome {
-    match envelope.status {
-        Status::Done => Ok(body.to_vec()),
-        Status::Refused => Err(CallError::Refused(body.to_vec())),
+fn said(status: Status, version: u8, body: &[u8]) -> Answered<'_> {
+    match status {
+        Status::Done => Ok(body),
+        Status::Refused => Err(CallError::Refused(body)),
         Status::Unknown => Err(CallError::Unknown),
         Status::Malformed => Err(CallError::Malformed),
-        Status::OtherVersion => Err(CallError::OtherVersion(envelope.version)),
+        Status::OtherVersion => Err(CallError::OtherVersion(version)),
         Status::Redirected => {
             Err(whole(body, Scalar::read).map_or(CallError::BadAnswer, CallError::Redirected))
         }
@@ -254,21 +287,23 @@ fn outcome_of(envelope: &Envelope, body: &[u8]) -> Outcome {
     }
 }
 
-/// A call under way. Dropping it gives the answer up.
+/// Waits until a call is over. Dropping it before gives the answer up.
 struct Pending<'a> {
     calls: &'a Calls,
     request: Option<u32>,
 }
 
 impl Future for Pending<'_> {
-    type Output = Outcome;
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let Some(request) = self.request else { return Poll::Ready(Err(CallError::TimedOut)) };
-        let polled = self.calls.poll(request, context.waker());
-        if polled.is_ready() {
-            self.request = None;
+    /// The call's number.
+    type Output = u32;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<u32> {
+        match self.request {
+            Some(request) if self.calls.poll(request, context.waker()).is_ready() => {
+                self.request = None;
+                Poll::Ready(request)
+            }
+            _ => Poll::Pending,
         }
-        polled
     }
 }
 
@@ -296,27 +331,42 @@ impl Within {
     /// Tells a member that two others ended in the middle of such a request, which is not asked for again.
     pub(crate) fn report_poison(&self, to: &Address, operation: &Operation) -> Result<(), SendError> {
         let envelope = Envelope { status: Status::Poisonous, ..to_ask(operation, Kind::Post) };
-        self.runtime.port().send(to, &message(&envelope, &|_| Ok(()))?)
+        self.runtime.port().send(to, &envelope.to_bytes())
     }
 }
 
 impl Caller for Within {
-    async fn call(&self, to: &Address, operation: &Operation, body: WriteBody<'_>) -> Outcome {
+    async fn call<T>(
+        &self,
+        to: &Address,
+        operation: &Operation,
+        body: WriteBody<'_>,
+        read: impl Fn(Answered<'_>) -> T,
+    ) -> T {
         let (port, calls) = (self.runtime.port(), self.runtime.calls());
         let deadline = port.now().after(self.time);
         let mut to = *to;
         for _ in 0..REDIRECTS_MAX {
-            let request = calls.begin(port, &to, operation, deadline, body)?;
-            match (Pending { calls, request: Some(request) }).await {
-                Err(CallError::Redirected(elsewhere)) => to = elsewhere,
-                outcome => return outcome,
+            let request = match calls.begin(port, &to, operation, deadline, body) {
+                Ok(request) => request,
+                Err(error) => return read(Err(error)),
+            };
+            let over = Pending { calls, request: Some(request) }.await;
+            let concluded = calls.conclude(over, |answered| match answered {
+                Err(CallError::Redirected(elsewhere)) => Err(elsewhere),
+                answered => Ok(read(answered)),
+            });
+            match concluded {
+                Ok(value) => return value,
+                Err(elsewhere) => to = elsewhere,
             }
         }
-        Err(CallError::Redirected(to))
+        read(Err(CallError::Redirected(to)))
     }
 
     fn post(&self, to: &Address, operation: &Operation, body: WriteBody<'_>) -> Result<(), SendError> {
-        let message = message(&to_ask(operation, Kind::Post), body)?;
+        let mut message = Vec::new();
+        write(&mut message, &to_ask(operation, Kind::Post), body)?;
         self.runtime.port().send(to, &message)
     }
 }

@@ -1,5 +1,6 @@
 //! How loaded a member is: what it tells its fleet, and by what clients are sent elsewhere.
 
+use core::cell::Cell;
 use core::time::Duration;
 
 /// Buckets of a histogram: bucket `n` counts durations of 2^n to 2^(n+1) - 1 nanoseconds; the last, everything longer.
@@ -57,17 +58,54 @@ pub struct Load {
 }
 
 impl Load {
-    /// One more was answered. The average moves by 1/8 of the difference.
-    pub fn answered(&mut self, took: Duration) {
-        self.answered += 1;
-        let (old, new) = (self.service_time.as_nanos() as i128, took.as_nanos() as i128);
-        let next = if self.answered == 1 { new } else { old + (new - old) / 8 };
-        self.service_time = Duration::from_nanos(u64::try_from(next).unwrap_or(0));
-    }
-
     /// How long a new request would wait, as far as one can tell.
     pub fn wait(&self) -> Duration {
         self.service_time.saturating_mul(self.requests)
+    }
+}
+
+/// Counts what [`Load`] says.
+#[derive(Debug, Default)]
+pub struct Counter {
+    requests: Cell<u32>,
+    answered: Cell<u64>,
+    service_nanoseconds: Cell<u64>,
+}
+
+impl Counter {
+    /// Requests under way.
+    #[inline]
+    pub fn requests(&self) -> u32 {
+        self.requests.get()
+    }
+
+    /// One more is under way.
+    pub fn began(&self) {
+        self.requests.set(self.requests.get() + 1);
+    }
+
+    /// One is no longer under way.
+    pub fn ended(&self) {
+        self.requests.set(self.requests.get() - 1);
+    }
+
+    /// One more was answered, this long after it came. The average moves by 1/8 of the difference.
+    #[inline]
+    pub fn answered(&self, nanoseconds: u64) {
+        let (answered, old) = (self.answered.get(), self.service_nanoseconds.get());
+        let next = match answered {
+            0 => nanoseconds,
+            // The difference may be negative; shifting it keeps its sign.
+            _ => old.wrapping_add(((nanoseconds.wrapping_sub(old) as i64) >> 3) as u64),
+        };
+        self.answered.set(answered + 1);
+        self.service_nanoseconds.set(next);
+    }
+
+    /// What was counted.
+    pub fn load(&self) -> Load {
+        let service_time = Duration::from_nanos(self.service_nanoseconds.get());
+        Load { requests: self.requests.get(), answered: self.answered.get(), service_time }
     }
 }
 
@@ -88,11 +126,17 @@ mod tests {
 
     #[test]
     fn the_average_follows() {
-        let mut load = Load::default();
-        (0..100).for_each(|_| load.answered(Duration::from_micros(80)));
-        (0..100).for_each(|_| load.answered(Duration::from_micros(8)));
-        assert!(load.service_time.abs_diff(Duration::from_micros(8)) < Duration::from_nanos(100));
-        load.requests = 3;
-        assert_eq!(load.wait(), load.service_time * 3);
+        let counter = Counter::default();
+        (0..100).for_each(|_| counter.answered(80_000));
+        (0..100).for_each(|_| counter.answered(8_000));
+        let near =
+            |load: Load| load.service_time.abs_diff(Duration::from_micros(8)) < Duration::from_nanos(100);
+        assert!(near(counter.load()));
+        (0..100).for_each(|_| counter.answered(0));
+        (0..100).for_each(|_| counter.answered(8_000));
+        assert!(near(counter.load()));
+        (0..3).for_each(|_| counter.began());
+        let load = counter.load();
+        assert_eq!((load.answered, load.wait()), (400, load.service_time * 3));
     }
 }

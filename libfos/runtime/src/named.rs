@@ -19,7 +19,7 @@ use core::time::Duration;
 use fos_messages::names::{
     DirectoryKey, Entry, Found, NameError, NamesClient, NamesInterface, Path, Policy, Query, RequestNumber,
 };
-use fos_messages::rpc::{Address, Answer, CallError, Caller, Interface, Operation, SendError, WriteBody};
+use fos_messages::rpc::{Address, Answered, CallError, Caller, Interface, Operation, SendError, WriteBody};
 
 use crate::Within;
 
@@ -210,7 +210,7 @@ impl Names {
     }
 
     /// Where a name leads, from what is kept or from naming.
-    async fn resolve(&self, path: &Path, deadline: Instant) -> Result<Address, CallError<Answer>> {
+    async fn resolve(&self, path: &Path, deadline: Instant) -> Result<Address, CallError<&'static [u8]>> {
         let kept = self.kept.borrow().get(path).copied();
         if let Some(address) = kept {
             return Ok(address);
@@ -220,7 +220,7 @@ impl Names {
             Ok(Found::Ask(address)) => address,
             Err(CallError::Refused(NameError::NoMembers)) => return Err(CallError::NotNow),
             Err(CallError::Refused(_)) => return Err(CallError::NotFound),
-            Err(error) => return Err(error.map(|_| Answer::new())),
+            Err(error) => return Err(error.map(|_| [].as_slice())),
         };
         let mut kept = self.kept.borrow_mut();
         if kept.len() >= KEPT_MAX {
@@ -252,24 +252,57 @@ pub struct Named {
     time: Duration,
 }
 
+/// What is done about how a try of a call ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// The caller hears it.
+    Tell,
+    /// Nobody was there: another is asked.
+    AskAnother,
+    /// Whoever was there does something else than the name is for: another member of naming may know better.
+    AskElsewhere,
+    /// Whoever was there has no time, or is not the one for this: somebody is asked a little later.
+    AskLater,
+    /// Whoever was there ended meanwhile: another is asked, unless it was so before.
+    AskUnlessPoisonous,
+}
+
+impl Then {
+    fn after(answered: &Answered<'_>, operation: &Operation) -> Then {
+        match answered {
+            Err(CallError::NotSent(SendError::Closed)) => Then::AskAnother,
+            Err(CallError::Unknown | CallError::OtherVersion(_)) => Then::AskElsewhere,
+            Err(CallError::NotNow | CallError::Overloaded) => Then::AskLater,
+            Err(CallError::PeerLost) if operation.is_idempotent => Then::AskUnlessPoisonous,
+            _ => Then::Tell,
+        }
+    }
+}
+
 impl Named {
     /// One try. The time that is left bounds it.
-    async fn call_once(
+    async fn call_once<T>(
         &self,
         deadline: Instant,
         operation: &Operation,
         body: WriteBody<'_>,
-    ) -> Result<Answer, CallError<Answer>> {
+        read: impl Fn(Answered<'_>) -> T,
+    ) -> (Then, T) {
+        let read = |answered: Answered<'_>| (Then::after(&answered, operation), read(answered));
         let is_kept = self.names.kept.borrow().contains_key(&self.path);
-        let address = self.names.resolve(&self.path, deadline).await?;
-        let outcome = self.names.runtime.within(self.left(deadline)).call(&address, operation, body).await;
-        match &outcome {
+        let address = match self.names.resolve(&self.path, deadline).await {
+            Ok(address) => address,
+            Err(error) => return read(Err(error)),
+        };
+        let caller = self.names.runtime.within(self.left(deadline));
+        let (then, value) = caller.call(&address, operation, body, read).await;
+        match then {
             _ if is_kept => {}
-            Err(CallError::NotSent(SendError::Closed)) => self.names.tried(false, 1),
-            Err(error) if is_another_service(error) => self.names.tried(false, WRONG_MAX),
+            Then::AskAnother => self.names.tried(false, 1),
+            Then::AskElsewhere => self.names.tried(false, WRONG_MAX),
             _ => self.names.tried(true, 0),
         }
-        outcome
+        (then, value)
     }
 
     fn left(&self, deadline: Instant) -> Duration {
@@ -277,45 +310,41 @@ impl Named {
     }
 }
 
-/// Whether whoever was reached does something else than the name is for.
-fn is_another_service(error: &CallError<Answer>) -> bool {
-    matches!(error, CallError::Unknown | CallError::OtherVersion(_))
-}
-
 impl Caller for Named {
-    async fn call(
+    async fn call<T>(
         &self,
         _: &Address,
         operation: &Operation,
         body: WriteBody<'_>,
-    ) -> Result<Answer, CallError<Answer>> {
+        read: impl Fn(Answered<'_>) -> T,
+    ) -> T {
         let deadline = self.names.runtime.port().now().after(self.time);
         let (mut deaths, mut stale, mut others) = (0, 0, 0);
         loop {
-            let outcome = self.call_once(deadline, operation, body).await;
-            match &outcome {
+            let (then, value) = self.call_once(deadline, operation, body, &read).await;
+            match then {
                 // The first time it was what was kept; if naming says so too, it needs a moment to notice.
-                Err(CallError::NotSent(SendError::Closed)) => {
+                Then::AskAnother => {
                     stale += 1;
                     if stale > 1 {
                         self.names.runtime.sleep(AGAIN_AFTER).await;
                     }
                 }
-                Err(CallError::NotNow | CallError::Overloaded) => self.names.runtime.sleep(AGAIN_AFTER).await,
-                Err(CallError::PeerLost) if operation.is_idempotent => {
+                Then::AskLater => self.names.runtime.sleep(AGAIN_AFTER).await,
+                Then::AskUnlessPoisonous => {
                     deaths += 1;
                     if deaths == DEATHS_MAX {
                         self.names.report_to_next(&self.path, operation);
-                        return Err(CallError::Poisonous);
+                        return read(Err(CallError::Poisonous));
                     }
                 }
                 // Another member of naming may know better; if none does, it is so.
-                Err(error) if is_another_service(error) && others < self.names.servers.len() => others += 1,
-                _ => return outcome,
+                Then::AskElsewhere if others < self.names.servers.len() => others += 1,
+                Then::AskElsewhere | Then::Tell => return value,
             }
             self.names.forget(&self.path);
             if self.left(deadline).is_zero() {
-                return outcome;
+                return value;
             }
         }
     }

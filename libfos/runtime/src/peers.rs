@@ -3,13 +3,23 @@
 
 use crate::port::{AnswerRoom, Port};
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use fos_abi::mailbox::slots_for;
 use fos_messages::rpc::{Address, CallError, ENVELOPE_SIZE, SendError};
 
 /// Peers that are remembered and watched at once.
 pub const PEERS_MAX: usize = 256;
+/// Bits of a cookie that say which place its peer has; the others tell its uses apart.
+const PLACE_BITS: u32 = 8;
+const _: () = assert!(PEERS_MAX == 1 << PLACE_BITS);
 
+/// Where a peer is remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerPlace(u32);
+
+#[derive(Default)]
 struct Peer {
+    mailbox: u64,
     cookie: u64,
     /// Slots of the response mailbox that its answers under way may take.
     promised: u32,
@@ -20,9 +30,13 @@ struct Peer {
 /// A runtime's peers, by mailbox.
 #[derive(Default)]
 pub struct Peers {
-    by_mailbox: BTreeMap<u64, Peer>,
-    by_cookie: BTreeMap<u64, u64>,
-    last_cookie: u64,
+    peers: Vec<Peer>,
+    free: Vec<PeerPlace>,
+    by_mailbox: BTreeMap<u64, PeerPlace>,
+    /// Who was called last, as most often who is called next.
+    last: PeerPlace,
+    room: AnswerRoom,
+    uses: u64,
     promised: u32,
 }
 
@@ -33,59 +47,83 @@ pub fn answer_slots(answer_max: usize) -> u32 {
 
 impl Peers {
     /// Sets room aside for an answer from there, and sees to it that the peer is watched.
-    pub fn promise<E>(&mut self, port: &dyn Port, to: &Address, slots: u32) -> Result<(), CallError<E>> {
-        let AnswerRoom { slots: all, slots_per_sender } = port.answer_room();
-        let mailbox = to.key.mailbox.0;
-        let held = self.by_mailbox.get(&mailbox).map_or(0, |peer| peer.promised);
-        if self.promised + slots > all || held + slots > slots_per_sender {
+    pub fn promise<E>(
+        &mut self,
+        port: &dyn Port,
+        to: &Address,
+        slots: u32,
+    ) -> Result<PeerPlace, CallError<E>> {
+        let place = match self.find(to.key.mailbox.0) {
+            Some(place) => place,
+            None => self.add(port, to)?,
+        };
+        let peer = &mut self.peers[place.0 as usize];
+        if self.promised + slots > self.room.slots || peer.promised + slots > self.room.slots_per_sender {
             return Err(CallError::TooManyCalls);
         }
-        if !self.by_mailbox.contains_key(&mailbox) {
-            self.make_room(port)?;
-            self.last_cookie += 1;
-            let cookie = self.last_cookie;
-            port.watch(to, cookie).map_err(CallError::NotSent)?;
-            self.by_mailbox.insert(mailbox, Peer { cookie, promised: 0, calls: 0 });
-            self.by_cookie.insert(cookie, mailbox);
-        }
-        if let Some(peer) = self.by_mailbox.get_mut(&mailbox) {
-            peer.promised += slots;
-            peer.calls += 1;
-            self.promised += slots;
-        }
-        Ok(())
+        peer.promised += slots;
+        peer.calls += 1;
+        self.promised += slots;
+        self.last = place;
+        Ok(place)
     }
 
     /// The answer came, or never will.
-    pub fn release(&mut self, mailbox: u64, slots: u32) {
-        self.promised = self.promised.saturating_sub(slots);
-        if let Some(peer) = self.by_mailbox.get_mut(&mailbox) {
-            peer.promised = peer.promised.saturating_sub(slots);
-            peer.calls = peer.calls.saturating_sub(1);
+    pub fn release(&mut self, place: PeerPlace, slots: u32) {
+        self.promised -= slots;
+        let peer = &mut self.peers[place.0 as usize];
+        peer.promised -= slots;
+        peer.calls -= 1;
+    }
+
+    /// A watched mailbox has ended: whose. Once the calls to it have ended, it is to be [forgotten](Self::forget).
+    pub fn ended(&mut self, cookie: u64) -> Option<PeerPlace> {
+        let place = PeerPlace(cookie as u32 & (PEERS_MAX as u32 - 1));
+        let is_it = self.peers.get(place.0 as usize).is_some_and(|peer| peer.cookie == cookie && cookie != 0);
+        is_it.then_some(place)
+    }
+
+    /// Forgets a peer without calls under way.
+    pub fn forget(&mut self, place: PeerPlace) {
+        let peer = core::mem::take(&mut self.peers[place.0 as usize]);
+        self.by_mailbox.remove(&peer.mailbox);
+        self.free.push(place);
+    }
+
+    fn find(&self, mailbox: u64) -> Option<PeerPlace> {
+        match self.peers.get(self.last.0 as usize) {
+            Some(peer) if peer.mailbox == mailbox && peer.cookie != 0 => Some(self.last),
+            _ => self.by_mailbox.get(&mailbox).copied(),
         }
     }
 
-    /// A watched mailbox has ended: which.
-    pub fn ended(&mut self, cookie: u64) -> Option<u64> {
-        let mailbox = self.by_cookie.remove(&cookie)?;
-        self.by_mailbox.remove(&mailbox);
-        Some(mailbox)
+    fn add<E>(&mut self, port: &dyn Port, to: &Address) -> Result<PeerPlace, CallError<E>> {
+        self.room = port.answer_room();
+        let place = self.make_room(port)?;
+        self.uses += 1;
+        let (mailbox, cookie) = (to.key.mailbox.0, self.uses << PLACE_BITS | u64::from(place.0));
+        if let Err(error) = port.watch(to, cookie) {
+            self.free.push(place);
+            return Err(CallError::NotSent(error));
+        }
+        self.peers[place.0 as usize] = Peer { mailbox, cookie, promised: 0, calls: 0 };
+        self.by_mailbox.insert(mailbox, place);
+        Ok(place)
     }
 
-    /// Forgets a peer without calls under way, if as many are remembered as may be.
-    fn make_room<E>(&mut self, port: &dyn Port) -> Result<(), CallError<E>> {
-        if self.by_mailbox.len() < PEERS_MAX {
-            return Ok(());
+    /// A free place. If as many peers are remembered as may be, one without calls under way is forgotten.
+    fn make_room<E>(&mut self, port: &dyn Port) -> Result<PeerPlace, CallError<E>> {
+        if let Some(place) = self.free.pop() {
+            return Ok(place);
         }
-        let idle = self
-            .by_mailbox
-            .iter()
-            .find(|(_, peer)| peer.calls == 0)
-            .map(|(mailbox, peer)| (*mailbox, peer.cookie));
-        let (mailbox, cookie) = idle.ok_or(CallError::NotSent(SendError::Full))?;
-        port.unwatch(cookie);
-        self.by_cookie.remove(&cookie);
-        self.by_mailbox.remove(&mailbox);
-        Ok(())
+        if self.peers.len() < PEERS_MAX {
+            self.peers.push(Peer::default());
+            return Ok(PeerPlace(self.peers.len() as u32 - 1));
+        }
+        let idle = self.by_mailbox.values().find(|place| self.peers[place.0 as usize].calls == 0).copied();
+        let place = idle.ok_or(CallError::NotSent(SendError::Full))?;
+        port.unwatch(self.peers[place.0 as usize].cookie);
+        self.forget(place);
+        self.free.pop().ok_or(CallError::NotSent(SendError::Full))
     }
 }

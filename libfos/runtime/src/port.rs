@@ -2,6 +2,7 @@
 //! the kernel and channels, the simulator's, and the tests'.
 
 use crate::Instant;
+use alloc::vec::Vec;
 use fos_abi::Identity;
 use fos_messages::rpc::{Address, SendError};
 
@@ -14,6 +15,17 @@ pub enum Class {
     Internal = 1,
     /// From clients.
     External = 2,
+}
+
+impl Class {
+    /// All of them, in the order in which they are served.
+    pub const ALL: [Class; 3] = [Class::Response, Class::Internal, Class::External];
+
+    /// Those up to this one.
+    #[inline]
+    pub fn up_to(self) -> &'static [Class] {
+        Class::ALL.split_at(self as usize + 1).0
+    }
 }
 
 /// Which way a message came, so that an answer may go back the same way. [`Route::MAILBOX`]: only by an address.
@@ -61,9 +73,12 @@ pub trait Port {
     /// Who this process is.
     fn identity(&self) -> Identity;
 
-    /// The address of one of its mailboxes, with a key that may only send. The response mailbox's goes out with each
-    /// request that is not sent over a channel.
+    /// The address of one of its mailboxes, with a key that may only send.
     fn address(&self, class: Class) -> Address;
+
+    /// Sends a request, whole or not at all. To one that is not sent over a channel the address of the response mailbox is
+    /// [added](fos_messages::rpc::Envelope::add_reply); over a channel the answer finds its way back without.
+    fn ask(&self, to: &Address, request: &mut Vec<u8>) -> Result<(), SendError>;
 
     /// Sends a message, whole or not at all.
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError>;
@@ -71,11 +86,9 @@ pub trait Port {
     /// Sends a message back the way another came.
     fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError>;
 
-    /// Whether messages to there go over a channel, so that answers find the way back without an address.
-    fn has_way_back(&self, to: &Address) -> bool;
-
-    /// Shows the next message of a mailbox and frees it. `false`: there is none.
-    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool;
+    /// Shows the next message of the first mailbox, in the order of their classes and up to the `last`, that has one, and
+    /// frees it. `false`: none has. One that is for the port itself is freed, but not shown.
+    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool;
 
     /// From now on the end of the mailbox there is told to the response mailbox, once, with this cookie. `Closed`: it has
     /// ended already, or the key does not allow to watch.
@@ -84,7 +97,7 @@ pub trait Port {
     /// Ends a watch.
     fn unwatch(&self, cookie: u64);
 
-    /// Bytes of answers that the response mailbox has room for, in all and from one sender.
+    /// How much room for answers the response mailbox has, in all and from one sender; always the same.
     fn answer_room(&self) -> AnswerRoom;
 
     /// A request came of which its sender says that two members ended in the middle of it, and was refused: whoever looks
@@ -104,7 +117,7 @@ pub struct Poison {
 }
 
 /// Room for answers, in slots of the response mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerRoom {
     /// Slots in all.
     pub slots: u32,

@@ -78,9 +78,9 @@ const LEFT_LYING: u32 = 5;
 /// A message that is unlike every other.
 fn message(number: u32, length: usize) -> Vec<u8> {
     let (interface, operation, epoch, version) = (0x7fff, 0, 0, 1);
-    let (kind, status, reply) = (Kind::Post, Status::Done, None);
-    let mut bytes = Vec::with_capacity(length);
-    Envelope { request: number, interface, operation, epoch, kind, status, version, reply }.write(&mut bytes);
+    let (kind, status) = (Kind::Post, Status::Done);
+    let envelope = Envelope { request: number, interface, operation, epoch, kind, status, version };
+    let mut bytes = envelope.to_bytes().to_vec();
     bytes.extend(
         (ENVELOPE_SIZE..length).map(|place| (place as u32).wrapping_mul(31).wrapping_add(number) as u8),
     );

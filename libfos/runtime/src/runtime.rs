@@ -2,7 +2,7 @@
 //! clients', and background work when there is nothing else.
 
 use crate::calls::{Calls, Within};
-use crate::port::{Class, Event, Incoming, Port};
+use crate::port::{Class, Event, Port};
 use crate::serve::{Begun, Services};
 use crate::tasks::{Priority, Tasks};
 use crate::timers::{Timer, Timers};
@@ -13,6 +13,7 @@ use alloc::rc::Rc;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use fos_abi::Identity;
 use fos_messages::rpc::{Address, SendError, Serve};
 
 /// When a watch that found no room is tried again.
@@ -163,15 +164,12 @@ impl Runtime {
         let now = inner.port.now();
         inner.timers.fire(now);
         inner.calls.expire(now);
-        if self.take_response() {
-            return Step::Did(Work::Response);
-        }
-        if inner.tasks.run_one(Priority::Normal) {
-            return Step::Did(Work::Task);
-        }
-        if let Some(work) = self.take_request(Class::Internal).or_else(|| self.take_request(Class::External))
-        {
+        let is_ready = inner.tasks.is_ready(Priority::Normal);
+        if let Some(work) = self.take(if is_ready { Class::Response } else { Class::External }, now) {
             return Step::Did(work);
+        }
+        if is_ready && inner.tasks.run_one(Priority::Normal) {
+            return Step::Did(Work::Task);
         }
         if inner.tasks.run_one(Priority::Idle) {
             return Step::Did(Work::Background);
@@ -180,36 +178,43 @@ impl Runtime {
         Step::Idle(next.into_iter().flatten().min())
     }
 
-    fn take_response(&self) -> bool {
-        let (calls, watches) = (&self.0.calls, &self.0.watches);
-        self.0.port.take(Class::Response, &mut |incoming| match incoming.event {
-            Event::Message(bytes) => calls.answered(incoming.sender, bytes),
-            Event::Ended { cookie } if watches.ended(cookie) => {}
-            Event::Ended { cookie } => calls.peer_ended(cookie),
-        })
-    }
-
-    /// Takes a request and runs it up to where it first waits.
-    fn take_request(&self, class: Class) -> Option<Work> {
-        let mut begun = Begun::Dropped;
-        let services = &self.0.services;
-        let taken = self.0.port.take(class, &mut |incoming: Incoming<'_>| {
-            if let Event::Message(bytes) = incoming.event {
-                begun = services.begin(&self.0.port, class, &incoming, bytes);
-            }
+    /// Takes a message from the first mailbox up to the `last` that has one. A request runs up to where it first waits.
+    fn take(&self, last: Class, now: Instant) -> Option<Work> {
+        let Inner { port, services, tasks, .. } = &*self.0;
+        // What the port keeps for itself is not shown.
+        let mut begun = Begun::Dropped(last);
+        let is_taken = port.take(last, &mut |class, incoming| {
+            begun = match (class, incoming.event) {
+                (Class::Response, event) => {
+                    self.take_response(incoming.sender, event);
+                    Begun::Heard
+                }
+                (_, Event::Message(bytes)) => services.begin(port, now, class, &incoming, bytes),
+                (_, Event::Ended { .. }) => Begun::Dropped(class),
+            };
         });
-        if !taken {
+        if !is_taken {
             return None;
         }
         Some(match begun {
-            Begun::Dropped => Work::Garbage(class),
-            Begun::Answered((interface, operation)) => Work::Request(class, interface, operation),
-            Begun::Task((interface, operation), request) => {
-                self.0.tasks.spawn(Priority::Normal, Box::pin(request));
-                self.0.tasks.run_one(Priority::Normal);
+            Begun::Heard => Work::Response,
+            Begun::Dropped(class) => Work::Garbage(class),
+            Begun::Answered(class, interface, operation) => Work::Request(class, interface, operation),
+            Begun::Task(class, interface, operation, request) => {
+                tasks.spawn(Priority::Normal, request);
+                tasks.run_one(Priority::Normal);
                 Work::Request(class, interface, operation)
             }
         })
+    }
+
+    fn take_response(&self, sender: Identity, event: Event<'_>) {
+        let (calls, watches) = (&self.0.calls, &self.0.watches);
+        match event {
+            Event::Message(bytes) => calls.answered(sender, bytes),
+            Event::Ended { cookie } if watches.ended(cookie) => {}
+            Event::Ended { cookie } => calls.peer_ended(cookie),
+        }
     }
 }
 

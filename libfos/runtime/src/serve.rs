@@ -1,18 +1,22 @@
 //! The answering side: which dispatcher a request goes to, and the answer's way back. A server never waits for a client:
 //! an answer that finds no room is dropped, since an honest client has set room aside.
 
+use crate::load::Counter;
 use crate::port::{Class, Incoming, Poison, Port, Route};
+use crate::tasks::Work;
 use crate::{Instant, Load};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll};
 use fos_abi::Identity;
 use fos_messages::rpc::wire::Scalar;
 use fos_messages::rpc::{
-    self, ADDRESS_SIZE, Address, AnswerBody, Context, Envelope, Kind, Outgoing, Serve, Served, Status,
+    self, Address, AnswerBody, Context, Envelope, Kind, Outgoing, Received, Serve, Served, Status,
 };
 
 /// Requests that one member has under way at most; further ones are answered `Overloaded`.
@@ -21,29 +25,34 @@ pub const REQUESTS_MAX: u32 = 512;
 /// is twice what a client can await of one server, so that those it gave up do not keep it from asking.
 pub const REQUESTS_OF_ONE_MAX: u32 = REQUESTS_MAX / 4;
 
+/// The most bytes of a buffer for answers that is kept for the next.
+const ROOM_KEPT: usize = 4096;
+/// What a buffer for answers has at first: an envelope and a few scalars.
+const ROOM_AT_FIRST: usize = 64;
+
 /// Where an answer goes.
-#[derive(Clone, Copy)]
 struct Asker {
-    request: u32,
-    interface: u16,
-    operation: u16,
-    epoch: u32,
-    /// The server's, if it has the interface.
-    version: u8,
+    /// The request's; its version is the server's, if it has the interface.
+    envelope: Envelope,
     route: Route,
     reply: Option<Address>,
-    /// A post: nobody waits.
-    is_post: bool,
 }
 
-/// A server and the version of the interface that it speaks.
-type Service = (u8, Rc<dyn Serve>);
+/// An interface that is offered.
+struct Service {
+    class: Class,
+    interface: u16,
+    version: u8,
+    server: Rc<dyn Serve>,
+}
 
 /// What a server offers, by class and interface.
 #[derive(Default)]
 pub struct Services {
-    by_interface: RefCell<BTreeMap<(Class, u16), Service>>,
-    load: Cell<Load>,
+    offered: RefCell<Vec<Service>>,
+    load: Counter,
+    /// A buffer for the next answer.
+    room: Cell<Outgoing>,
     dropped_answers: Cell<u64>,
     unsendable_answers: Cell<u64>,
     poisonous: Cell<u64>,
@@ -55,23 +64,36 @@ impl Services {
     /// Serves an interface to those who reach this class of mailbox.
     pub fn add(&self, class: Class, server: Rc<dyn Serve>) {
         let (interface, version) = server.speaks();
-        self.by_interface.borrow_mut().insert((class, interface), (version, server));
+        self.remove(class, interface);
+        self.offered.borrow_mut().push(Service { class, interface, version, server });
     }
 
     /// Serves it no longer. Requests under way go on.
     pub fn remove(&self, class: Class, interface: u16) {
-        self.by_interface.borrow_mut().remove(&(class, interface));
+        let is_it = |service: &Service| service.class == class && service.interface == interface;
+        let place = self.offered.borrow().iter().position(is_it);
+        let removed = place.map(|place| self.offered.borrow_mut().swap_remove(place));
+        // Dropped when nothing is borrowed.
+        drop(removed);
     }
 
     /// Serves nothing any more.
     pub fn end(&self) {
-        let servers = core::mem::take(&mut *self.by_interface.borrow_mut());
-        drop(servers);
+        let services = core::mem::take(&mut *self.offered.borrow_mut());
+        drop(services);
+    }
+
+    fn find(&self, class: Class, interface: u16) -> Option<(u8, Rc<dyn Serve>)> {
+        let offered = self.offered.borrow();
+        let mut found = offered.iter().filter(|service| service.class == class);
+        found
+            .find(|service| service.interface == interface)
+            .map(|service| (service.version, service.server.clone()))
     }
 
     /// How loaded this member is.
     pub fn load(&self) -> Load {
-        self.load.get()
+        self.load.load()
     }
 
     /// Answers that found no room.
@@ -93,64 +115,54 @@ impl Services {
     pub fn begin(
         self: &Rc<Services>,
         port: &Rc<dyn Port>,
+        began: Instant,
         class: Class,
         incoming: &Incoming<'_>,
         message: &[u8],
     ) -> Begun {
-        let Some((envelope, body)) =
-            Envelope::read(message).filter(|(envelope, _)| envelope.kind != Kind::Answer)
-        else {
-            return Begun::Dropped;
-        };
-        let found = self.by_interface.borrow().get(&(class, envelope.interface)).cloned();
+        let received = Envelope::read(message).filter(|received| received.envelope.kind != Kind::Answer);
+        let Some(Received { envelope, body, reply }) = received else { return Begun::Dropped(class) };
+        let found = self.find(class, envelope.interface);
+        let version = found.as_ref().map_or(0, |(version, _)| *version);
         let asker = Asker {
-            request: envelope.request,
-            interface: envelope.interface,
-            operation: envelope.operation,
-            epoch: envelope.epoch,
-            version: found.as_ref().map_or(0, |(version, _)| *version),
+            envelope: Envelope { version, ..envelope },
             route: incoming.route,
-            reply: envelope.reply,
-            is_post: envelope.kind == Kind::Post,
+            reply: reply.map(Address::from_bytes),
         };
+        let (interface, operation) = (envelope.interface, envelope.operation);
         let context = Context { sender: incoming.sender, badge: incoming.badge, epoch: envelope.epoch };
         let status = match found {
             _ if envelope.status == Status::Poisonous => {
                 self.poisonous.set(self.poisonous.get() + 1);
-                let Asker { interface, operation, .. } = asker;
                 port.poisoned(&Poison { sender: incoming.sender, interface, operation });
                 Status::Poisonous
             }
             _ if self.has_no_room_for(class, incoming.sender) => Status::Overloaded,
             None => Status::Unknown,
-            Some((version, _)) if version != envelope.version => Status::OtherVersion,
-            Some((_, server)) => {
-                let began = port.now();
-                match server.serve(envelope.operation, context, body) {
-                    Served::Task(future) => {
-                        self.change_load(|load| load.requests += 1);
-                        *self.under_way.borrow_mut().entry(incoming.sender.0).or_default() += 1;
-                        let (services, port) = (self.clone(), port.clone());
-                        let sender = incoming.sender;
-                        let request =
-                            Request { future, asker, sender, services, port, began, is_over: false };
-                        return Begun::Task((envelope.interface, envelope.operation), request);
-                    }
-                    Served::Answer(body) => {
-                        self.finish(&**port, &asker, began, body);
-                        return Begun::Answered((envelope.interface, envelope.operation));
-                    }
-                    Served::Unknown => Status::Unknown,
-                    Served::Malformed => Status::Malformed,
+            Some(_) if version != envelope.version => Status::OtherVersion,
+            Some((_, server)) => match server.serve(operation, context, body, self.take_room()) {
+                Served::Task(future) => {
+                    self.load.began();
+                    *self.under_way.borrow_mut().entry(incoming.sender.0).or_default() += 1;
+                    let (services, port, sender) = (self.clone(), port.clone(), incoming.sender);
+                    let request = Request { future, asker, sender, services, port, began, is_over: false };
+                    return Begun::Task(class, interface, operation, Box::pin(request));
                 }
-            }
+                Served::Answer(body) => {
+                    self.finish(&**port, &asker, began, body);
+                    return Begun::Answered(class, interface, operation);
+                }
+                Served::Unknown => Status::Unknown,
+                Served::Malformed => Status::Malformed,
+            },
         };
-        self.answer(&**port, &asker, status, Outgoing::default());
-        Begun::Answered((envelope.interface, envelope.operation))
+        self.answer(&**port, &asker, status, self.take_room());
+        Begun::Answered(class, interface, operation)
     }
 
+    #[inline]
     fn has_no_room_for(&self, class: Class, sender: Identity) -> bool {
-        let requests = self.load.get().requests;
+        let requests = self.load.requests();
         let has_its_share =
             || self.under_way.borrow().get(&sender.0).is_some_and(|held| *held >= REQUESTS_OF_ONE_MAX);
         // Nobody can have as many as one may before there are as many in all. Members of the own fleet are trusted.
@@ -160,7 +172,7 @@ impl Services {
 
     /// One of its requests is over.
     fn is_over(&self, sender: Identity) {
-        self.change_load(|load| load.requests -= 1);
+        self.load.ended();
         let mut under_way = self.under_way.borrow_mut();
         if let Entry::Occupied(mut held) = under_way.entry(sender.0) {
             *held.get_mut() -= 1;
@@ -170,67 +182,72 @@ impl Services {
         }
     }
 
-    fn change_load(&self, change: impl FnOnce(&mut Load)) {
-        let mut load = self.load.get();
-        change(&mut load);
-        self.load.set(load);
+    /// An empty buffer for an answer.
+    fn take_room(&self) -> Outgoing {
+        let room = self.room.take();
+        if room.capacity() == 0 { Outgoing::with_capacity(ROOM_AT_FIRST) } else { room }
+    }
+
+    fn give_room_back(&self, mut room: Outgoing) {
+        if room.capacity() <= ROOM_KEPT {
+            room.clear();
+            self.room.set(room);
+        }
     }
 
     /// Counts a request as done and answers it.
     fn finish(&self, port: &dyn Port, asker: &Asker, began: Instant, body: AnswerBody) {
-        let took = port.now().since(began);
-        self.change_load(|load| load.answered(took));
+        self.load.answered(port.now().nanoseconds.saturating_sub(began.nanoseconds));
         let (status, body) = match body {
             AnswerBody::Done(body) => (Status::Done, body),
             AnswerBody::Refused(body) => (Status::Refused, body),
-            AnswerBody::Redirected(address) => (Status::Redirected, redirection(&address)),
-            AnswerBody::NotNow => (Status::NotNow, Outgoing::default()),
+            AnswerBody::Redirected(address) => (Status::Redirected, redirection(&address, self.take_room())),
+            AnswerBody::NotNow => (Status::NotNow, self.take_room()),
             AnswerBody::Unsendable => {
                 self.unsendable_answers.set(self.unsendable_answers.get() + 1);
-                (Status::Unsendable, Outgoing::default())
+                (Status::Unsendable, self.take_room())
             }
         };
         self.answer(port, asker, status, body);
     }
 
+    /// Answers, except a post, for which nobody waits.
     fn answer(&self, port: &dyn Port, asker: &Asker, status: Status, mut body: Outgoing) {
-        if asker.is_post {
-            return;
+        if asker.envelope.kind == Kind::Request {
+            let message = body.sealed(&Envelope { kind: Kind::Answer, status, ..asker.envelope });
+            let sent = match (&asker.reply, asker.route) {
+                (Some(address), _) => port.send(address, message),
+                (None, Route::MAILBOX) => Ok(()),
+                (None, route) => port.send_back(route, message),
+            };
+            if sent.is_err() {
+                self.dropped_answers.set(self.dropped_answers.get() + 1);
+            }
         }
-        let Asker { request, interface, operation, epoch, version, .. } = *asker;
-        let (kind, reply) = (Kind::Answer, None);
-        let message =
-            body.sealed(&Envelope { request, interface, operation, epoch, kind, status, version, reply });
-        let sent = match (&asker.reply, asker.route) {
-            (Some(address), _) => port.send(address, message),
-            (None, Route::MAILBOX) => Ok(()),
-            (None, route) => port.send_back(route, message),
-        };
-        if sent.is_err() {
-            self.dropped_answers.set(self.dropped_answers.get() + 1);
-        }
+        self.give_room_back(body);
     }
 }
 
 /// The body of an answer that sends its asker elsewhere.
-fn redirection(to: &Address) -> Outgoing {
-    let mut body = Outgoing::with_capacity(ADDRESS_SIZE);
+fn redirection(to: &Address, mut body: Outgoing) -> Outgoing {
     Scalar::write(*to, body.end());
     body
 }
 
 /// What became of a message.
 pub enum Begun {
+    /// It came to the response mailbox, and whoever waited for it has it.
+    Heard,
     /// It was no request.
-    Dropped,
+    Dropped(Class),
     /// It has its answer: interface and operation.
-    Answered((u16, u16)),
-    /// It runs.
-    Task((u16, u16), Request),
+    Answered(Class, u16, u16),
+    /// It runs: interface and operation.
+    Task(Class, u16, u16, Work),
 }
 
 /// A request under way. However it ends, it is no longer counted; if nobody finished it, its asker hears `NotNow`.
-pub struct Request {
+struct Request {
     future: rpc::Future,
     asker: Asker,
     sender: Identity,
@@ -254,7 +271,7 @@ impl Drop for Request {
     fn drop(&mut self) {
         self.services.is_over(self.sender);
         if !self.is_over {
-            self.services.answer(&*self.port, &self.asker, Status::NotNow, Outgoing::default());
+            self.services.answer(&*self.port, &self.asker, Status::NotNow, self.services.take_room());
         }
     }
 }

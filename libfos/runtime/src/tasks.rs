@@ -3,10 +3,11 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
@@ -59,7 +60,8 @@ impl Wake for TaskWaker {
 
 /// A place for a task. Its waker stays for the next task of the same priority.
 struct Place {
-    work: Option<Work>,
+    /// None while it runs.
+    work: Cell<Option<Work>>,
     waker: Waker,
     task: Arc<TaskWaker>,
 }
@@ -67,7 +69,7 @@ struct Place {
 /// A runtime's tasks.
 #[derive(Default)]
 pub struct Tasks {
-    places: RefCell<Vec<Place>>,
+    places: RefCell<Vec<Rc<Place>>>,
     free: [RefCell<Vec<u32>>; 2],
     ready: Arc<Ready>,
 }
@@ -81,27 +83,28 @@ impl Tasks {
             let index = places.len() as u32;
             let is_queued = AtomicBool::new(false);
             let task = Arc::new(TaskWaker { index, priority, is_queued, ready: self.ready.clone() });
-            places.push(Place { work: None, waker: Waker::from(task.clone()), task });
+            places.push(Rc::new(Place { work: Cell::default(), waker: Waker::from(task.clone()), task }));
             index
         });
-        let place = &mut places[index as usize];
-        place.work = Some(work);
+        let place = &places[index as usize];
+        place.work.set(Some(work));
         place.task.wake_by_ref();
+    }
+
+    /// Whether a task of this priority is ready.
+    #[inline]
+    pub fn is_ready(&self, priority: Priority) -> bool {
+        !self.queue(priority).lock().is_empty()
     }
 
     /// Runs the first ready task of this priority. `false`: there is none.
     pub fn run_one(&self, priority: Priority) -> bool {
         let Some(index) = self.queue(priority).lock().pop_front() else { return false };
-        let place = index as usize;
-        let (work, waker) = {
-            let mut places = self.places.borrow_mut();
-            let place = &mut places[place];
-            place.task.is_queued.store(false, Ordering::Release);
-            (place.work.take(), place.waker.clone())
-        };
-        let Some(mut work) = work else { return true };
-        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Pending => self.places.borrow_mut()[place].work = Some(work),
+        let place = self.places.borrow()[index as usize].clone();
+        place.task.is_queued.store(false, Ordering::Release);
+        let Some(mut work) = place.work.take() else { return true };
+        match work.as_mut().poll(&mut Context::from_waker(&place.waker)) {
+            Poll::Pending => place.work.set(Some(work)),
             Poll::Ready(()) => self.free[priority as usize].borrow_mut().push(index),
         }
         true
@@ -110,8 +113,7 @@ impl Tasks {
     /// Drops every task, wherever it waits.
     pub fn end(&self) {
         // Dropped when nothing is borrowed: a task's end may wake others.
-        let works: Vec<Work> =
-            self.places.borrow_mut().iter_mut().filter_map(|place| place.work.take()).collect();
+        let works: Vec<Work> = self.places.borrow().iter().filter_map(|place| place.work.take()).collect();
         drop(works);
     }
 

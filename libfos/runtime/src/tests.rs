@@ -16,8 +16,8 @@ use core::time::Duration;
 use fos_abi::Identity;
 use fos_messages::rpc::wire::{self, Scalar, whole};
 use fos_messages::rpc::{
-    Address, AnswerBody, CallError, Caller, Context, Envelope, Kind, Operation, Outgoing, SendError, Served,
-    Status,
+    Address, AnswerBody, Answered, CallError, Caller, Context, Envelope, Kind, Operation, Outgoing,
+    SendError, Served, Status,
 };
 use world::{Node, World};
 
@@ -38,12 +38,11 @@ impl Serve for Adder {
     fn speaks(&self) -> (u16, u8) {
         (ADDER, VERSION)
     }
-    fn serve(self: Rc<Self>, operation: u16, context: Context, body: &[u8]) -> Served {
+    fn serve(self: Rc<Self>, operation: u16, context: Context, body: &[u8], mut doubled: Outgoing) -> Served {
         let Some(number) = whole(body, <u64 as Scalar>::read) else { return Served::Malformed };
         self.askers.borrow_mut().push(context.sender);
         match operation {
             DOUBLE => {
-                let mut doubled = Outgoing::default();
                 Scalar::write(number * 2, doubled.end());
                 Served::Task(Box::pin(async move { AnswerBody::Done(doubled) }))
             }
@@ -71,9 +70,11 @@ fn ask(runtime: &Runtime, to: Address, operation: u16, number: u64) -> Rc<RefCel
             Scalar::write(number, bytes);
             Ok(())
         };
-        let answer = caller.call(&to, &self::operation(operation), &write).await;
-        let outcome =
-            answer.and_then(|bytes| whole(&bytes, <u64 as Scalar>::read).ok_or(CallError::BadAnswer));
+        let read = |answered: Answered<'_>| match answered {
+            Ok(bytes) => whole(bytes, <u64 as Scalar>::read).ok_or(CallError::BadAnswer),
+            Err(error) => Err(error.map(<[u8]>::to_vec)),
+        };
+        let outcome = caller.call(&to, &self::operation(operation), &write, read).await;
         *result.borrow_mut() = Some(outcome);
     });
     place
@@ -129,7 +130,13 @@ fn what_the_server_does_not_know_or_can_not_read_is_said() {
         (client.runtime.within(Duration::from_millis(1)), short.clone(), server.address(Class::External));
     client.runtime.spawn(Priority::Normal, async move {
         let write = |bytes: &mut Vec<u8>| wire::write(&1u8, bytes);
-        *result.borrow_mut() = Some(caller.call(&to, &operation(DOUBLE), &write).await);
+        *result.borrow_mut() = Some(
+            caller
+                .call(&to, &operation(DOUBLE), &write, |answered| {
+                    answered.map(|_| ()).map_err(|error| error.map(|_| ()))
+                })
+                .await,
+        );
     });
     world.run();
     assert_eq!(*unknown.borrow(), Some(Err(CallError::Unknown)));
@@ -139,12 +146,11 @@ fn what_the_server_does_not_know_or_can_not_read_is_said() {
 
 /// Sends a request without a call of its own, as somebody who keeps no count does.
 fn ask_carelessly(node: &Node, to: Address, request: u32, operation: u16) {
-    let (interface, version, reply) = (ADDER, VERSION, Some(node.address(Class::Response)));
-    let (kind, status) = (Kind::Request, Status::Done);
-    let mut message = Vec::new();
-    Envelope { request, interface, operation, epoch: 0, kind, status, version, reply }.write(&mut message);
+    let (interface, version, kind, status) = (ADDER, VERSION, Kind::Request, Status::Done);
+    let envelope = Envelope { request, interface, operation, epoch: 0, kind, status, version };
+    let mut message = envelope.to_bytes().to_vec();
     Scalar::write(1u64, &mut message);
-    node.port().send(&to, &message).unwrap();
+    node.port().ask(&to, &mut message).unwrap();
 }
 
 #[test]
@@ -159,7 +165,7 @@ fn who_asks_for_what_takes_long_again_and_again_leaves_room_for_others() {
     let refused = world.messages_to(&greedy, Class::Response);
     assert_eq!(refused.len() as u32, 2 * REQUESTS_OF_ONE_MAX);
     for answer in refused {
-        assert_eq!(Envelope::read(&answer).unwrap().0.status, Status::Overloaded);
+        assert_eq!(Envelope::read(&answer).unwrap().envelope.status, Status::Overloaded);
     }
     let outcome = ask(&client.runtime, to, DOUBLE, 3);
     world.run_for(Duration::from_millis(1));
@@ -260,11 +266,10 @@ fn only_the_one_who_was_asked_can_answer() {
     let outcome = ask(&client.runtime, server.address(Class::External), HANG, 0);
     world.run_for(Duration::from_millis(1));
     let request = world.last_request(&server);
-    let mut forged = Vec::new();
     let (kind, status) = (Kind::Answer, Status::Done);
-    let (interface, version, reply) = (ADDER, VERSION, None);
-    Envelope { request, interface, operation: HANG, epoch: 0, kind, status, version, reply }
-        .write(&mut forged);
+    let (interface, operation, version) = (ADDER, HANG, VERSION);
+    let envelope = Envelope { request, interface, operation, epoch: 0, kind, status, version };
+    let mut forged = envelope.to_bytes().to_vec();
     Scalar::write(666u64, &mut forged);
     liar.port().send(&client.address(Class::Response), &forged).unwrap();
     world.run_for(Duration::from_millis(1));
@@ -293,11 +298,10 @@ fn responses_come_before_internal_before_external_before_background() {
     server.runtime.serve(Class::Internal, Rc::new(Adder::default()));
     server.runtime.spawn(Priority::Idle, async {});
     for class in [Class::External, Class::Internal, Class::Response] {
-        let mut request = Vec::new();
         let (kind, status) = (Kind::Post, Status::Done);
-        let (interface, version, reply) = (ADDER, VERSION, None);
-        Envelope { request: 0, interface, operation: DOUBLE, epoch: 0, kind, status, version, reply }
-            .write(&mut request);
+        let (interface, operation, version) = (ADDER, DOUBLE, VERSION);
+        let envelope = Envelope { request: 0, interface, operation, epoch: 0, kind, status, version };
+        let mut request = envelope.to_bytes().to_vec();
         Scalar::write(1u64, &mut request);
         client.port().send(&server.address(class), &request).unwrap();
     }

@@ -10,6 +10,8 @@ use core::task::Waker;
 pub struct Timers {
     sleepers: RefCell<BTreeMap<(Instant, u64), Waker>>,
     next_number: Cell<u64>,
+    /// Nobody is to be woken before.
+    first: Cell<Instant>,
 }
 
 /// One timer, for changing or cancelling it.
@@ -22,6 +24,7 @@ impl Timers {
         let number = self.next_number.get();
         self.next_number.set(number + 1);
         self.sleepers.borrow_mut().insert((at, number), waker);
+        self.first.set(self.first.get().min(at));
         Timer(at, number)
     }
 
@@ -36,12 +39,21 @@ impl Timers {
     }
 
     /// Wakes everybody whose time has come.
+    #[inline]
     pub fn fire(&self, now: Instant) {
+        if now >= self.first.get() {
+            self.wake(now);
+        }
+    }
+
+    #[inline(never)]
+    fn wake(&self, now: Instant) {
         while self.next().is_some_and(|at| at <= now) {
             let first = self.sleepers.borrow_mut().pop_first();
             if let Some((_, waker)) = first {
                 waker.wake();
             }
         }
+        self.first.set(self.next().unwrap_or(Instant::NEVER));
     }
 }

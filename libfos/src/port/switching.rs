@@ -28,7 +28,7 @@
 use alloc::vec::Vec;
 
 use fos_abi::{Identity, Key};
-use fos_messages::rpc::{ADDRESS_SIZE, Address, SendError};
+use fos_messages::rpc::{ADDRESS_SIZE, Address, Envelope, SendError};
 use fos_runtime::Instant;
 use fos_runtime::port::{Class, Route};
 
@@ -38,12 +38,13 @@ mod words;
 use super::thresholds::{Frequency, Thresholds};
 use super::transport::{LinkError, Transport};
 use accepting::In;
-use words::{Word, hear, say, with_reply};
+use words::{Word, hear, say};
 
 /// Messages that are taken from a sender's links before its next message by mailbox, at most: more than a link holds.
 pub const DRAIN_MAX: u32 = 512;
-/// Destinations whose frequency is known.
-const COUNTED_MAX: usize = 32;
+/// Destinations whose frequency is known: a bit each in a word, like the links that are accepted.
+const COUNTED_MAX: usize = u32::BITS as usize;
+const _: () = assert!(Thresholds::MACHINE.accepted_max <= u32::BITS as usize);
 /// Bits of a route that say which place it has, plus one; the others tell its uses apart.
 const PLACE_BITS: u32 = 8;
 /// How soon what could not be said is tried again.
@@ -119,8 +120,14 @@ pub struct Switch<G: Ground> {
     reply: Address,
     outs: Vec<Out<G::Link>>,
     ins: Vec<In<G::Link>>,
+    /// The destination that was sent to last, as most often the next is.
+    last_out: usize,
     /// Whose link is looked at first.
     turn: usize,
+    /// Per class, the places of the links that messages may come from, a bit each: of `outs` for answers, otherwise of `ins`.
+    listened: [u32; 3],
+    /// Some accepted link's peer has still to be told something.
+    has_debts: bool,
     /// When links without use are looked for next.
     idle_look: Instant,
     /// Per class, the ticket of the mailbox's next message, and how many messages may still be taken before it.
@@ -132,10 +139,40 @@ impl<G: Ground> Switch<G> {
     pub fn new(ground: G, thresholds: Thresholds, reply: Address) -> Switch<G> {
         let idle_look = ground.now();
         let (outs, ins, drains) = (Vec::new(), Vec::new(), [(0, DRAIN_MAX); 3]);
-        Switch { ground, thresholds, reply, outs, ins, turn: 0, idle_look, drains }
+        let (last_out, turn, listened, has_debts) = (0, 0, [0; 3], false);
+        Switch {
+            ground,
+            thresholds,
+            reply,
+            outs,
+            ins,
+            last_out,
+            turn,
+            listened,
+            has_debts,
+            idle_look,
+            drains,
+        }
     }
 
-    /// Sends a message. A link is offered only if the end of the destination would be told (`is_watched`).
+    /// Sends a request, with the address for its answer unless it goes over a link. A link is offered only if the end of the
+    /// destination would be told (`is_watched`).
+    #[inline]
+    pub fn ask(
+        &mut self,
+        to: &Address,
+        request: &mut Vec<u8>,
+        is_watched: impl Fn() -> bool,
+    ) -> Result<(), SendError> {
+        let place = self.out_to(to);
+        if place.is_some_and(|place| self.send_over(place, to, request)) {
+            return Ok(());
+        }
+        Envelope::add_reply(request, &self.reply);
+        self.send_by_mailbox(place, to, request, is_watched)
+    }
+
+    /// Sends anything else: an answer to an address, or what wants none.
     pub fn send(
         &mut self,
         to: &Address,
@@ -145,20 +182,29 @@ impl<G: Ground> Switch<G> {
         if self.answer_over(to, message) {
             return Ok(());
         }
-        let Some(place) = self.outs.iter().position(|out| out.to.key.mailbox == to.key.mailbox) else {
-            self.ground.send(&to.key, message)?;
+        let place = self.out_to(to);
+        if place.is_some_and(|place| self.send_over(place, to, message)) {
+            return Ok(());
+        }
+        self.send_by_mailbox(place, to, message, is_watched)
+    }
+
+    /// Sends through the kernel, and counts it: a destination that is sent to often is offered a link.
+    #[inline(never)]
+    fn send_by_mailbox(
+        &mut self,
+        place: Option<usize>,
+        to: &Address,
+        message: &[u8],
+        is_watched: impl Fn() -> bool,
+    ) -> Result<(), SendError> {
+        self.ground.send(&to.key, message)?;
+        let Some(place) = place else {
             if is_watched() {
                 self.count_from_now(to);
             }
             return Ok(());
         };
-        if self.send_over(place, to, message) {
-            return Ok(());
-        }
-        match with_reply(message, &self.reply, self.outs[place].link.is_some()) {
-            Some(longer) => self.ground.send(&to.key, &longer)?,
-            None => self.ground.send(&to.key, message)?,
-        }
         let (now, out) = (self.ground.now(), &mut self.outs[place]);
         if out.link.is_none() && out.frequency.sent(&self.thresholds, now) && is_watched() {
             out.to = *to;
@@ -167,13 +213,26 @@ impl<G: Ground> Switch<G> {
         Ok(())
     }
 
+    /// Where a destination is, if its frequency is known.
+    #[inline]
+    fn out_to(&mut self, to: &Address) -> Option<usize> {
+        let is_it = |out: &Out<G::Link>| out.to.key.mailbox == to.key.mailbox;
+        if !self.outs.get(self.last_out).is_some_and(is_it) {
+            self.last_out = self.outs.iter().position(is_it)?;
+        }
+        Some(self.last_out)
+    }
+
     /// Sends an answer the way its request came.
     pub fn send_back(&mut self, route: Route, message: &[u8]) -> Result<(), SendError> {
         let place = (route.0 & ((1 << PLACE_BITS) - 1)).wrapping_sub(1) as usize;
         let uses = route.0 >> PLACE_BITS;
         let found = self.ins.get_mut(place).filter(|link| link.uses == uses).ok_or(SendError::Closed)?;
         found.unanswered = found.unanswered.saturating_sub(1);
-        // Not over that link in any case: all answers to one mailbox go the same way.
+        if found.is_answered_over {
+            return self.answer_by(place, message);
+        }
+        // All answers to one mailbox go the same way.
         let reply = found.reply;
         if self.answer_over(&reply, message) { Ok(()) } else { self.ground.send(&reply.key, message) }
     }
@@ -186,28 +245,37 @@ impl<G: Ground> Switch<G> {
     }
 
     /// Tries to send over a destination's link.
+    #[inline]
     fn send_over(&mut self, place: usize, to: &Address, message: &[u8]) -> bool {
-        self.begin_sending(place);
         let out = &mut self.outs[place];
-        let Some(link) = out.link.as_mut().filter(|link| link.stage == Stage::Open) else { return false };
-        // With another key the message has another badge, or none that counts any more.
-        let sent = if out.to.key == to.key { link.end.send(message) } else { Err(LinkError::Closed) };
-        match sent {
-            Ok(sleeps) => {
-                link.is_used = true;
-                if sleeps {
-                    self.ground.ring(&to.key);
+        match &mut out.link {
+            Some(link) if link.stage == Stage::Open && out.to.key == to.key => match link.end.send(message) {
+                Ok(sleeps) => {
+                    link.is_used = true;
+                    if sleeps {
+                        self.ground.ring(&to.key);
+                    }
+                    true
                 }
-                true
+                Err(error) => self.not_sent_over(place, error),
+            },
+            Some(link) if link.stage == Stage::Accepted => {
+                self.begin_sending(place);
+                self.has_way_back(to) && self.send_over(place, to, message)
             }
-            Err(error) => {
-                if error == LinkError::Full {
-                    out.frequency.discourage(&self.thresholds);
-                }
-                self.close_out(place);
-                false
-            }
+            // With another key the message has another badge, or none that counts any more.
+            Some(link) if link.stage == Stage::Open => self.not_sent_over(place, LinkError::Closed),
+            _ => false,
         }
+    }
+
+    #[cold]
+    fn not_sent_over(&mut self, place: usize, error: LinkError) -> bool {
+        if error == LinkError::Full {
+            self.outs[place].frequency.discourage(&self.thresholds);
+        }
+        self.close_out(place);
+        false
     }
 
     /// Tells a peer that accepted to look there.
@@ -235,6 +303,7 @@ impl<G: Ground> Switch<G> {
         if self.outs.len() >= COUNTED_MAX {
             let Some(unused) = self.outs.iter().position(|out| out.link.is_none()) else { return };
             self.outs.remove(unused);
+            self.look_again();
         }
         let mut frequency = Frequency::new(&self.thresholds, self.ground.now());
         frequency.sent(&self.thresholds, self.ground.now());
@@ -293,6 +362,7 @@ impl<G: Ground> Switch<G> {
         if let Some(link) = self.outs.swap_remove(place).link {
             self.ground.end(link.end);
         }
+        self.look_again();
     }
 
     /// A message that came by mailbox. Whether it was one of this conversation, and has been dealt with; `accept` takes the
@@ -323,6 +393,7 @@ impl<G: Ground> Switch<G> {
             }
             _ => {}
         }
+        self.look_again();
         true
     }
 
@@ -351,7 +422,27 @@ impl<G: Ground> Switch<G> {
         }
     }
 
+    /// Whether messages of a class may come over links at all.
+    #[inline(always)]
+    pub fn listens(&self, class: Class) -> bool {
+        self.listened[class as usize] != 0
+    }
+
+    /// Links were made, opened, emptied or ended: which are listened to now.
+    fn look_again(&mut self) {
+        self.listened = [0; 3];
+        for (place, out) in self.outs.iter().enumerate() {
+            let is_listened_to = out.link.as_ref().is_some_and(is_listened_to);
+            self.listened[Class::Response as usize] |= u32::from(is_listened_to) << place;
+        }
+        for (place, link) in self.ins.iter().enumerate() {
+            let is_listened_to = link.is_taken_from && link.end.is_some();
+            self.listened[link.class as usize] |= u32::from(is_listened_to) << place;
+        }
+    }
+
     /// Takes the next message of a class from a link, of one sender only if one is named.
+    #[inline]
     pub fn take(&mut self, class: Class, only: Option<Identity>, buffer: &mut [u8]) -> Option<Taken> {
         if class == Class::Response {
             self.take_answer(only, buffer)
@@ -381,11 +472,12 @@ impl<G: Ground> Switch<G> {
         self.outs.iter().find(|out| out.to.key.mailbox.0 == mailbox).map(|out| out.to.identity)
     }
 
+    #[inline]
     fn take_answer(&mut self, only: Option<Identity>, buffer: &mut [u8]) -> Option<Taken> {
-        for place in 0..self.outs.len() {
+        for place in places(self.listened[Class::Response as usize], 0) {
             let out = &mut self.outs[place];
             let sender = out.to.identity;
-            let Some(link) = out.link.as_mut().filter(|link| is_listened_to(link)) else { continue };
+            let Some(link) = &mut out.link else { continue };
             if only.is_some_and(|only| only != sender) {
                 continue;
             }
@@ -394,13 +486,20 @@ impl<G: Ground> Switch<G> {
                     return Some(Taken { sender, badge: 0, route: Route::MAILBOX, length });
                 }
                 Ok(None) => {}
-                Err(_) => {
-                    link.is_empty = true;
-                    self.close_out(place);
-                }
+                Err(_) => self.emptied(place),
             }
         }
         None
+    }
+
+    /// Nothing more will come over an offered link.
+    #[cold]
+    fn emptied(&mut self, place: usize) {
+        if let Some(link) = &mut self.outs[place].link {
+            link.is_empty = true;
+        }
+        self.close_out(place);
+        self.look_again();
     }
 
     /// The ends that something may come from.
@@ -444,13 +543,25 @@ impl<G: Ground> Switch<G> {
         }
         let has_links =
             self.outs.iter().any(|out| out.link.as_ref().is_some_and(|link| link.stage == Stage::Open));
-        let has_debts = self.ins.iter().any(|link| link.debt.is_some());
-        match (has_debts, has_links) {
+        match (self.has_debts, has_links) {
             (true, _) => Some(now.after(RETRY)),
             (false, true) => Some(self.idle_look),
             (false, false) => None,
         }
     }
+}
+
+/// The places whose bit is set, from `first` on and round.
+#[inline]
+fn places(set: u32, first: usize) -> impl Iterator<Item = usize> {
+    let from_first = u32::MAX << (first as u32 % u32::BITS);
+    [set & from_first, set & !from_first].into_iter().flat_map(|mut set| {
+        core::iter::from_fn(move || {
+            let place = set.trailing_zeros();
+            set &= set.wrapping_sub(1);
+            (place < u32::BITS).then_some(place as usize)
+        })
+    })
 }
 
 /// Whether answers may come over an offered link.

@@ -77,21 +77,23 @@ pub struct Operation {
     pub answer_max: usize,
 }
 
-/// An answer's body, as it came.
-pub type Answer = Vec<u8>;
+/// What came of a call: the body of its answer as it came, and in a refusal that of the operation's error.
+pub type Answered<'a> = Result<&'a [u8], CallError<&'a [u8]>>;
 
 /// Writes a request's body after what is already there.
 pub type WriteBody<'a> = &'a dyn Fn(&mut Vec<u8>) -> Result<(), Unwritable>;
 
 /// Sends requests and finds their answers.
 pub trait Caller {
-    /// Asks, and waits for the answer or its absence. A refusal by the server gives its error's bytes.
-    fn call(
+    /// Asks, waits for the answer or its absence, and gives what `read` makes of it, which looks at the bytes and does
+    /// nothing else: where it is called, nothing else can be done.
+    fn call<T>(
         &self,
         to: &Address,
         operation: &Operation,
         body: WriteBody<'_>,
-    ) -> impl Future<Output = Result<Answer, CallError<Answer>>>;
+        read: impl Fn(Answered<'_>) -> T,
+    ) -> impl Future<Output = T>;
 
     /// Tells, without an answer.
     fn post(&self, to: &Address, operation: &Operation, body: WriteBody<'_>) -> Result<(), SendError>;

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!  0        4          6          8      12    13      14     15       16
-//!  request  interface  operation  epoch  kind  status  flags  version  [40 bytes: where the answer goes]  body
+//!  request  interface  operation  epoch  kind  status  flags  version  body  [40 bytes: where the answer goes]
 //! ```
 //!
-//! Every field little endian. Small enough that two scalars and the envelope fit one slot of a channel (56 bytes).
+//! Every field little endian. Small enough that two scalars and the envelope fit one slot of a channel (56 bytes). Where the
+//! answer goes stands last, so that it can be added to a request that turns out to go by mailbox.
 //!
 //! The interface's version is in every message instead of being agreed on before the first: that costs a byte and a
 //! comparison, and there is nothing to remember per peer, nothing to ask again after a redirection or a successor at
@@ -16,8 +17,11 @@ use alloc::vec::Vec;
 
 /// Bytes of an envelope.
 pub const ENVELOPE_SIZE: usize = 16;
-/// In `flags`: 40 bytes follow that say where the answer goes. Without it the answer goes back over the channel.
+/// In `flags`: the last 40 bytes say where the answer goes. Without it the answer goes back over the channel.
 pub const REPLY_FOLLOWS: u8 = 1;
+/// Where `kind` and `flags` are.
+const KIND_AT: usize = 12;
+const FLAGS_AT: usize = 14;
 
 /// What a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,52 +95,68 @@ pub struct Envelope {
     pub status: Status,
     /// [`super::Interface::VERSION`] of the sender.
     pub version: u8,
+}
+
+/// A message as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received<'a> {
+    /// What is before the body.
+    pub envelope: Envelope,
+    /// What the operation or its answer says.
+    pub body: &'a [u8],
     /// Where the answer goes, unless back over the channel.
-    pub reply: Option<Address>,
+    pub reply: Option<&'a [u8; ADDRESS_SIZE]>,
 }
 
 impl Envelope {
-    /// Its own bytes, without the reply address.
+    /// Its bytes.
     #[inline]
-    fn head(&self) -> [u8; ENVELOPE_SIZE] {
-        let mut head = [0; ENVELOPE_SIZE];
-        head[0..4].copy_from_slice(&self.request.to_le_bytes());
-        head[4..6].copy_from_slice(&self.interface.to_le_bytes());
-        head[6..8].copy_from_slice(&self.operation.to_le_bytes());
-        head[8..12].copy_from_slice(&self.epoch.to_le_bytes());
-        head[12] = self.kind as u8;
-        head[13] = self.status as u8;
-        head[14] = if self.reply.is_some() { REPLY_FOLLOWS } else { 0 };
-        head[15] = self.version;
-        head
+    pub fn to_bytes(&self) -> [u8; ENVELOPE_SIZE] {
+        let mut bytes = [0; ENVELOPE_SIZE];
+        bytes[0..4].copy_from_slice(&self.request.to_le_bytes());
+        bytes[4..6].copy_from_slice(&self.interface.to_le_bytes());
+        bytes[6..8].copy_from_slice(&self.operation.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[KIND_AT] = self.kind as u8;
+        bytes[13] = self.status as u8;
+        bytes[15] = self.version;
+        bytes
     }
 
-    /// Writes it, and the reply address if there is one, at the end of `bytes`.
-    pub fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&self.head());
-        if let Some(reply) = &self.reply {
-            bytes.extend_from_slice(&reply.to_bytes());
+    /// Adds where the answer goes to a message that begins with an envelope and has none.
+    pub fn add_reply(message: &mut Vec<u8>, reply: &Address) {
+        if let Some(flags) = message.get_mut(FLAGS_AT) {
+            *flags |= REPLY_FOLLOWS;
+            message.extend_from_slice(&reply.to_bytes());
         }
     }
 
-    /// Reads it: the envelope and the body. `None` for anything that [`Envelope::write`] does not write.
+    /// Whether a message is a request that does not say where its answer goes.
     #[inline]
-    pub fn read(bytes: &[u8]) -> Option<(Envelope, &[u8])> {
+    pub fn wants_way_back(message: &[u8]) -> bool {
+        message
+            .first_chunk::<ENVELOPE_SIZE>()
+            .is_some_and(|head| head[KIND_AT] == Kind::Request as u8 && head[FLAGS_AT] & REPLY_FOLLOWS == 0)
+    }
+
+    /// Reads a message. `None` for anything that is none.
+    #[inline]
+    pub fn read(bytes: &[u8]) -> Option<Received<'_>> {
         let (head, mut body) = bytes.split_first_chunk::<ENVELOPE_SIZE>()?;
         let half = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
         let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        let kind = match head[12] {
+        let kind = match head[KIND_AT] {
             1 => Kind::Request,
             2 => Kind::Answer,
             3 => Kind::Post,
             _ => return None,
         };
-        let reply = match head[14] {
+        let reply = match head[FLAGS_AT] {
             0 => None,
             REPLY_FOLLOWS => {
-                let (address, rest) = body.split_first_chunk::<ADDRESS_SIZE>()?;
+                let (rest, address) = body.split_last_chunk::<ADDRESS_SIZE>()?;
                 body = rest;
-                Some(Address::from_bytes(address))
+                Some(address)
             }
             _ => return None,
         };
@@ -148,9 +168,8 @@ impl Envelope {
             kind,
             status: *Status::ALL.get(usize::from(head[13]))?,
             version: head[15],
-            reply,
         };
-        Some((envelope, body))
+        Some(Received { envelope, body, reply })
     }
 }
 
@@ -180,15 +199,25 @@ impl Outgoing {
         self.0.len().saturating_sub(ENVELOPE_SIZE)
     }
 
-    /// The whole message, with this envelope, which has no reply address.
+    /// The whole message, with this envelope.
     #[inline]
     pub fn sealed(&mut self, envelope: &Envelope) -> &[u8] {
-        debug_assert!(envelope.reply.is_none(), "an answer is not answered");
         match self.0.first_chunk_mut() {
-            Some(room) => *room = envelope.head(),
-            None => self.0.extend_from_slice(&envelope.head()),
+            Some(room) => *room = envelope.to_bytes(),
+            None => self.0.extend_from_slice(&envelope.to_bytes()),
         }
         &self.0
+    }
+
+    /// As if nothing had been written; the buffer stays for the next body.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Bytes that fit without another allocation, envelope included.
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 }
 
@@ -214,23 +243,30 @@ mod tests {
                 whole[..32].copy_from_slice(&bytes);
                 Address::from_bytes(&whole)
             });
-            let envelope = Envelope { request, interface, operation, epoch, kind, status: Status::ALL[status], version, reply };
-            let mut bytes = Vec::new();
-            envelope.write(&mut bytes);
+            let envelope = Envelope { request, interface, operation, epoch, kind, status: Status::ALL[status], version };
+            let mut bytes = envelope.to_bytes().to_vec();
             bytes.extend_from_slice(&body);
-            prop_assert_eq!(Envelope::read(&bytes), Some((envelope, &body[..])));
-            let (answer, mut outgoing) = (Envelope { reply: None, ..envelope }, Outgoing::with_capacity(0));
+            prop_assert_eq!(Envelope::wants_way_back(&bytes), kind == Kind::Request);
+            if let Some(reply) = &reply {
+                Envelope::add_reply(&mut bytes, reply);
+                prop_assert!(!Envelope::wants_way_back(&bytes));
+            }
+            let reply = reply.map(|reply| reply.to_bytes());
+            prop_assert_eq!(Envelope::read(&bytes), Some(Received { envelope, body: &body, reply: reply.as_ref() }));
+            let mut outgoing = Outgoing::with_capacity(0);
             outgoing.end().extend_from_slice(&body);
             prop_assert_eq!(outgoing.body_len(), body.len());
-            prop_assert_eq!(Envelope::read(outgoing.sealed(&answer)), Some((answer, &body[..])));
+            prop_assert_eq!(Envelope::read(outgoing.sealed(&envelope)), Some(Received { envelope, body: &body, reply: None }));
         }
 
         #[test]
         fn any_bytes_are_read_or_refused_and_nothing_is_lost(bytes: Vec<u8>) {
-            if let Some((envelope, body)) = Envelope::read(&bytes) {
-                let mut again = Vec::new();
-                envelope.write(&mut again);
+            if let Some(Received { envelope, body, reply }) = Envelope::read(&bytes) {
+                let mut again = envelope.to_bytes().to_vec();
                 again.extend_from_slice(body);
+                if let Some(reply) = reply {
+                    Envelope::add_reply(&mut again, &Address::from_bytes(reply));
+                }
                 prop_assert_eq!(again, bytes);
             }
         }

@@ -1,7 +1,7 @@
 //! What the code names that the interface macro makes. Not for use by hand: it changes with the macro.
 
 use super::wire::{self, OwnCodec, Unwritable};
-use super::{Answer, AnswerBody, CallError, Instead, Outgoing};
+use super::{AnswerBody, Answered, CallError, Instead, Outgoing};
 use core::marker::PhantomData;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -82,17 +82,18 @@ pub const fn longer(value: Option<usize>, error: Option<usize>) -> Option<usize>
     }
 }
 
-/// What a server says, as an answer's body.
+/// What a server says, as an answer's body, which is written into `room`.
 #[inline]
 pub fn answer<T, E>(
     said: Result<T, Instead<E>>,
     answer_max: usize,
+    room: Outgoing,
     write_value: impl FnOnce(&T, &mut Vec<u8>) -> Result<(), Unwritable>,
     write_error: impl FnOnce(&E, &mut Vec<u8>) -> Result<(), Unwritable>,
 ) -> AnswerBody {
     let (body, is_value) = match said {
-        Ok(value) => (body(&value, answer_max, write_value), true),
-        Err(Instead::Refused(error)) => (body(&error, answer_max, write_error), false),
+        Ok(value) => (body(&value, answer_max, room, write_value), true),
+        Err(Instead::Refused(error)) => (body(&error, answer_max, room, write_error), false),
         Err(Instead::Redirected(address)) => return AnswerBody::Redirected(address),
         Err(Instead::NotNow) => return AnswerBody::NotNow,
     };
@@ -108,10 +109,9 @@ pub fn answer<T, E>(
 fn body<T>(
     value: &T,
     answer_max: usize,
+    mut body: Outgoing,
     write: impl FnOnce(&T, &mut Vec<u8>) -> Result<(), Unwritable>,
 ) -> Option<Outgoing> {
-    const AT_ONCE_MAX: usize = 256;
-    let mut body = Outgoing::with_capacity(answer_max.min(AT_ONCE_MAX));
     write(value, body.end()).ok()?;
     (body.body_len() <= answer_max).then_some(body)
 }
@@ -119,14 +119,14 @@ fn body<T>(
 /// What an answer says.
 #[inline]
 pub fn outcome<T, E>(
-    answer: Result<Answer, CallError<Answer>>,
+    answer: Answered<'_>,
     read_value: impl FnOnce(&mut &[u8]) -> Option<T>,
     read_error: impl FnOnce(&mut &[u8]) -> Option<E>,
 ) -> Result<T, CallError<E>> {
     match answer {
-        Ok(body) => wire::whole(&body, read_value).ok_or(CallError::BadAnswer),
+        Ok(body) => wire::whole(body, read_value).ok_or(CallError::BadAnswer),
         Err(error) => Err(error.instead_of_refusal(|body| {
-            wire::whole(&body, read_error).map_or(CallError::BadAnswer, CallError::Refused)
+            wire::whole(body, read_error).map_or(CallError::BadAnswer, CallError::Refused)
         })),
     }
 }

@@ -13,8 +13,8 @@ mod served;
 pub mod wire;
 
 pub use address::{ADDRESS_SIZE, Address};
-pub use caller::{Answer, Caller, Description, Interface, Operation, Part, WriteBody, broadcast};
-pub use envelope::{ENVELOPE_SIZE, Envelope, Kind, Outgoing, REPLY_FOLLOWS, Status};
+pub use caller::{Answered, Caller, Description, Interface, Operation, Part, WriteBody, broadcast};
+pub use envelope::{ENVELOPE_SIZE, Envelope, Kind, Outgoing, REPLY_FOLLOWS, Received, Status};
 pub use error::{CallError, Never, SendError};
 pub use fos_macros::{interface, operation};
 pub use served::{AnswerBody, Context, Future, Instead, Serve, Served};

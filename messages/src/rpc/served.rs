@@ -69,6 +69,7 @@ pub trait Serve {
     /// Number and version of the interface.
     fn speaks(&self) -> (u16, u8);
 
-    /// Begins a request, or says why not. The arguments are read from `body` before this returns.
-    fn serve(self: Rc<Self>, operation: u16, context: Context, body: &[u8]) -> Served;
+    /// Begins a request, or says why not. The arguments are read from `body` before this returns. `room` is empty: a
+    /// buffer for the answer's body, so that none need be allocated.
+    fn serve(self: Rc<Self>, operation: u16, context: Context, body: &[u8], room: Outgoing) -> Served;
 }

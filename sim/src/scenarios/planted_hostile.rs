@@ -7,7 +7,7 @@ use fos_messages::names::{
     DirectoryKey, Entry, Found, LoadFigure, NameError, Names, NamesDispatcher, Path, Policy, Query,
     RequestNumber,
 };
-use fos_messages::rpc::{Address, Context, Envelope, Instead, Kind, SendError, Status};
+use fos_messages::rpc::{Address, Context, Envelope, Instead, Received, SendError, Status};
 use fos_naming::member::Naming;
 use fos_naming::record::{Part, Place, Record};
 use fos_naming::replication::Replication;
@@ -89,15 +89,13 @@ impl Weak {
     /// The sender that what is above gets to see.
     fn sender(&self, class: Class, incoming: &Incoming<'_>) -> Identity {
         let Event::Message(bytes) = incoming.event else { return incoming.sender };
-        let Some((envelope, _)) = Envelope::read(bytes) else { return incoming.sender };
+        let Some(Received { envelope, reply, .. }) = Envelope::read(bytes) else { return incoming.sender };
         match (self.lack, class) {
-            (Lack::Stamp, Class::External) => envelope.reply.map_or(incoming.sender, |reply| reply.identity),
+            (Lack::Stamp, Class::External) => {
+                reply.map_or(incoming.sender, |reply| Address::from_bytes(reply).identity)
+            }
             (Lack::Asked, Class::Response) => {
-                let x = self.asked.borrow().get(&envelope.request).copied().unwrap_or(incoming.sender);
-                if x != incoming.sender {
-                    eprintln!("MAPPED {:x} {:?} -> {:?}", envelope.request, incoming.sender, x);
-                }
-                x
+                self.asked.borrow().get(&envelope.request).copied().unwrap_or(incoming.sender)
             }
             (Lack::Room, _) if bytes.len() > LONG => panic!("a message of {} bytes", bytes.len()),
             _ => incoming.sender,
@@ -118,27 +116,27 @@ impl Port for Weak {
     fn address(&self, class: Class) -> Address {
         self.below.address(class)
     }
-    fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
-        if let Some((envelope, _)) = Envelope::read(message).filter(|(read, _)| read.kind == Kind::Request) {
-            self.asked.borrow_mut().insert(envelope.request, to.identity);
+    fn ask(&self, to: &Address, request: &mut Vec<u8>) -> Result<(), SendError> {
+        if let Some(received) = Envelope::read(request) {
+            self.asked.borrow_mut().insert(received.envelope.request, to.identity);
         }
+        self.below.ask(to, request)
+    }
+    fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
         self.below.send(to, message)
     }
     fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError> {
         self.below.send_back(route, message)
     }
-    fn has_way_back(&self, to: &Address) -> bool {
-        self.below.has_way_back(to)
-    }
-    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
-        self.below.take(class, &mut |incoming| {
+    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+        self.below.take(last, &mut |class, incoming| {
             let sender = self.sender(class, &incoming);
             let unmarked = match (self.lack, incoming.event) {
                 (Lack::Mark, Event::Message(bytes)) => without_mark(bytes),
                 _ => None,
             };
             let event = unmarked.as_deref().map_or(incoming.event, Event::Message);
-            show(Incoming { sender, event, ..incoming });
+            show(class, Incoming { sender, event, ..incoming });
         })
     }
     fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {
@@ -154,10 +152,10 @@ impl Port for Weak {
 
 /// A marked request as if it were none.
 fn without_mark(bytes: &[u8]) -> Option<Vec<u8>> {
-    let (envelope, body) = Envelope::read(bytes).filter(|(read, _)| read.status == Status::Poisonous)?;
-    let mut unmarked = Vec::new();
-    Envelope { status: Status::Done, ..envelope }.write(&mut unmarked);
-    unmarked.extend_from_slice(body);
+    let Received { envelope, body, reply } =
+        Envelope::read(bytes).filter(|read| read.envelope.status == Status::Poisonous)?;
+    let mut unmarked = [&Envelope { status: Status::Done, ..envelope }.to_bytes(), body].concat();
+    reply.iter().for_each(|reply| Envelope::add_reply(&mut unmarked, &Address::from_bytes(reply)));
     Some(unmarked)
 }
 

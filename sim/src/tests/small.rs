@@ -4,7 +4,7 @@ use crate::Costs;
 use crate::faults::{Fault, Plan};
 use crate::world::{Process, World};
 use fos_abi::Identity;
-use fos_messages::rpc::{Address, Caller, Context, Operation, SendError, Serve, Served};
+use fos_messages::rpc::{Address, Caller, Context, Operation, Outgoing, SendError, Serve, Served};
 use fos_runtime::Priority;
 use fos_runtime::port::{Class, Event};
 use std::cell::{Cell, RefCell};
@@ -38,7 +38,10 @@ fn sends(from: &Process, to: Address, count: u8) -> Rc<Cell<u32>> {
 
 /// Takes all that lies in a mailbox.
 pub(super) fn taken_events(process: &Process, class: Class, mut each: impl FnMut(Identity, Event<'_>)) {
-    while process.runtime.port().take(class, &mut |incoming| each(incoming.sender, incoming.event)) {}
+    while process.runtime.port().take(class, &mut |found_in, incoming| {
+        assert_eq!(found_in, class, "the mailboxes before it are empty");
+        each(incoming.sender, incoming.event);
+    }) {}
 }
 
 /// The messages that lie in a mailbox.
@@ -172,7 +175,7 @@ impl Serve for Nothing {
     fn speaks(&self) -> (u16, u8) {
         (9, 1)
     }
-    fn serve(self: Rc<Self>, _: u16, _: Context, _: &[u8]) -> Served {
+    fn serve(self: Rc<Self>, _: u16, _: Context, _: &[u8], _: Outgoing) -> Served {
         Served::Unknown
     }
 }
@@ -187,7 +190,7 @@ fn a_request_that_has_no_name_ends_the_run() {
         let (name, is_post, is_idempotent, answer_max) = ("none", false, false, 8);
         let nameless =
             Operation { interface: 9, version: 1, number: 3, name, is_post, is_idempotent, answer_max };
-        let _ = caller.call(&to, &nameless, &|_| Ok(())).await;
+        caller.call(&to, &nameless, &|_| Ok(()), |_| ()).await;
     });
     while world.happen() {}
     let failure = world.failure().unwrap();

@@ -9,7 +9,7 @@ use core::time::Duration;
 use fos_abi::Identity;
 use fos_messages::names::{DirectoryKey, NamesClient, Path};
 use fos_messages::rpc::{
-    Address, Answer, CallError, Caller, Description, Envelope, Kind, Operation, Part, SendError, Status,
+    self, Address, CallError, Caller, Description, Envelope, Kind, Operation, Part, SendError, Status,
 };
 use fos_runtime::port::Class;
 use fos_runtime::{Runtime, Within};
@@ -18,7 +18,7 @@ use fos_runtime::{Runtime, Within};
 pub type Outcome = Result<(), String>;
 
 /// What a call came to.
-pub type Answered = Result<Answer, CallError<Answer>>;
+pub type Answered = Result<Vec<u8>, CallError<Vec<u8>>>;
 
 /// A room that is full is tried again after so long.
 const AGAIN_AFTER: Duration = Duration::from_micros(50);
@@ -71,12 +71,18 @@ impl Attack {
         }
     }
 
-    /// An envelope as the library would write it for this operation, with the address of this process.
+    /// An envelope as the library would write it for this operation.
     pub fn envelope(&self, operation: &Operation) -> Envelope {
         let Operation { interface, version, number: operation, .. } = *operation;
-        let reply = Some(self.runtime.port().address(Class::Response));
         let (request, epoch, kind, status) = (self.random.next() as u32, 0, Kind::Request, Status::Done);
-        Envelope { request, interface, operation, epoch, kind, status, version, reply }
+        Envelope { request, interface, operation, epoch, kind, status, version }
+    }
+
+    /// A whole message, whose answer goes to this process.
+    pub fn message(&self, envelope: &Envelope, body: &[u8]) -> Vec<u8> {
+        let mut message = [&envelope.to_bytes(), body].concat();
+        Envelope::add_reply(&mut message, &self.runtime.port().address(Class::Response));
+        message
     }
 
     /// Asks with a body of its own making. `Err`: the server does not answer, or has ended.
@@ -85,8 +91,11 @@ impl Attack {
             bytes.extend_from_slice(body);
             Ok(())
         };
+        let read = |answered: rpc::Answered<'_>| {
+            answered.map(<[u8]>::to_vec).map_err(|error| error.map(<[u8]>::to_vec))
+        };
         loop {
-            let said = self.caller().call(to, operation, &write).await;
+            let said = self.caller().call(to, operation, &write, read).await;
             match said {
                 Err(CallError::NotSent(SendError::Full) | CallError::TooManyCalls) => {
                     self.runtime.sleep(AGAIN_AFTER).await;

@@ -14,7 +14,9 @@ use core::time::Duration;
 use fos_abi::mailbox::MESSAGE_MAX;
 use fos_messages::interfaces;
 use fos_messages::names::{DirectoryKey, Entry, NameError, NamesInterface, Policy, RequestNumber};
-use fos_messages::rpc::{Address, CallError, Description, ENVELOPE_SIZE, Interface, Kind, Part, Status};
+use fos_messages::rpc::{
+    Address, CallError, Description, ENVELOPE_SIZE, Envelope, Interface, Kind, Part, Status,
+};
 use fos_runtime::port::Class;
 
 /// A deed under way.
@@ -90,9 +92,8 @@ async fn garbage(attack: &Attack) -> Outcome {
 /// A good request of which the envelope is cut, or has another byte somewhere.
 async fn envelopes(attack: &Attack) -> Outcome {
     for _ in 0..attack.rounds {
-        let mut message = Vec::new();
-        attack.envelope(&TillInterface::OPERATIONS[0]).write(&mut message);
-        message.extend_from_slice(&7u64.to_le_bytes());
+        let envelope = attack.envelope(&TillInterface::OPERATIONS[0]);
+        let mut message = attack.message(&envelope, &7u64.to_le_bytes());
         for _ in 0..1 + attack.random.below(3) {
             // The request's number and the address may be anything: the one who is answered is this process, or nobody.
             let at = 4 + attack.random.below(ENVELOPE_SIZE - 4);
@@ -143,9 +144,7 @@ async fn ask(attack: &Attack, interface: &Description, operation: u16, body: Vec
 
 /// As many requests as there is room for, again and again, without waiting for an answer.
 async fn flood(attack: &Attack) -> Outcome {
-    let mut message = Vec::new();
-    attack.envelope(&TillInterface::OPERATIONS[0]).write(&mut message);
-    message.extend_from_slice(&7u64.to_le_bytes());
+    let message = attack.message(&attack.envelope(&TillInterface::OPERATIONS[0]), &7u64.to_le_bytes());
     for _ in 0..attack.rounds.div_ceil(4) {
         let to = anybody(attack);
         // Far more than the share of one sender; what is refused is refused at once.
@@ -162,9 +161,8 @@ async fn flood(attack: &Attack) -> Outcome {
 /// Many times as many requests under way as one client may have.
 async fn long_requests(attack: &Attack) -> Outcome {
     for _ in 0..6 * attack.rounds {
-        let mut message = Vec::new();
-        attack.envelope(&TillInterface::OPERATIONS[3]).write(&mut message);
-        message.extend_from_slice(&LONG_MICROSECONDS.to_le_bytes());
+        let envelope = attack.envelope(&TillInterface::OPERATIONS[3]);
+        let message = attack.message(&envelope, &LONG_MICROSECONDS.to_le_bytes());
         attack.send(&attack.till, &message).await?;
     }
     Ok(())
@@ -175,10 +173,8 @@ async fn forged_sender(attack: &Attack) -> Outcome {
     let own = attack.runtime.port().address(Class::Response);
     let before = own_count(attack).await?;
     for _ in 0..attack.rounds {
-        let mut message = Vec::new();
-        let mut envelope = attack.envelope(&TillInterface::OPERATIONS[1]);
-        envelope.reply = Some(Address { identity: attack.honest, ..own });
-        envelope.write(&mut message);
+        let mut message = attack.envelope(&TillInterface::OPERATIONS[1]).to_bytes().to_vec();
+        Envelope::add_reply(&mut message, &Address { identity: attack.honest, ..own });
         attack.send(&attack.till, &message).await?;
     }
     // Sent after the others, so it is done after them. Those that found the server overloaded were not counted.
@@ -262,13 +258,12 @@ async fn internal_mailboxes(attack: &Attack) -> Outcome {
 /// Answers to a server, which asked for none.
 async fn unasked_answers(attack: &Attack) -> Outcome {
     for round in 0..attack.rounds {
-        let mut message = Vec::new();
         let mut envelope = attack.envelope(&TillInterface::OPERATIONS[0]);
         envelope.kind = Kind::Answer;
         envelope.request = round;
         envelope.status = *attack.random.one_of(&Status::ALL).unwrap_or(&Status::Done);
-        envelope.write(&mut message);
-        message.resize(message.len() + attack.random.below(64), attack.random.byte());
+        let body = vec![attack.random.byte(); attack.random.below(64)];
+        let message = attack.message(&envelope, &body);
         attack.send(&anybody(attack), &message).await?;
     }
     Ok(())
@@ -279,11 +274,9 @@ async fn unasked_answers(attack: &Attack) -> Outcome {
 async fn false_poison(attack: &Attack) -> Outcome {
     let before = own_count(attack).await?;
     for _ in 0..attack.rounds {
-        let mut message = Vec::new();
         let mut envelope = attack.envelope(&TillInterface::OPERATIONS[1]);
         envelope.status = Status::Poisonous;
-        envelope.write(&mut message);
-        attack.send(&attack.till, &message).await?;
+        attack.send(&attack.till, &attack.message(&envelope, &[])).await?;
     }
     let after = own_count(attack).await?;
     if after != before + 1 {

@@ -6,7 +6,7 @@ use crate::Random;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use fos_abi::Identity;
-use fos_messages::rpc::{Address, Envelope, Kind, SendError, Status};
+use fos_messages::rpc::{Address, Envelope, Kind, Received, SendError, Status};
 use fos_runtime::Instant;
 use fos_runtime::port::{AnswerRoom, Class, Incoming, Port, Route};
 
@@ -31,12 +31,7 @@ impl Liar {
     /// What goes out instead of an answer.
     fn lies(&self, envelope: &Envelope, body: &[u8]) -> Vec<Vec<u8>> {
         let uses = (envelope.request >> PLACE_BITS) as usize + 1;
-        let with = |envelope: &Envelope, body: &[u8]| {
-            let mut message = Vec::new();
-            envelope.write(&mut message);
-            message.extend_from_slice(body);
-            message
-        };
+        let with = |envelope: &Envelope, body: &[u8]| [&envelope.to_bytes(), body].concat();
         let truth = with(envelope, body);
         match self.random.below(8) {
             0 => Vec::new(),
@@ -69,7 +64,7 @@ impl Liar {
         send: impl Fn(&[u8]) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         match Envelope::read(message) {
-            Some((envelope, body)) if envelope.kind == Kind::Answer => {
+            Some(Received { envelope, body, .. }) if envelope.kind == Kind::Answer => {
                 self.lies(&envelope, body).iter().for_each(|lie| _ = send(lie));
                 Ok(())
             }
@@ -91,17 +86,17 @@ impl Port for Liar {
     fn address(&self, class: Class) -> Address {
         self.below.address(class)
     }
+    fn ask(&self, to: &Address, request: &mut Vec<u8>) -> Result<(), SendError> {
+        self.below.ask(to, request)
+    }
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
         self.instead(message, |message| self.below.send(to, message))
     }
     fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError> {
         self.instead(message, |message| self.below.send_back(route, message))
     }
-    fn has_way_back(&self, to: &Address) -> bool {
-        self.below.has_way_back(to)
-    }
-    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
-        self.below.take(class, show)
+    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+        self.below.take(last, show)
     }
     fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {
         self.below.watch(peer, cookie)

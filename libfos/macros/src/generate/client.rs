@@ -86,8 +86,10 @@ fn method(interface: &Interface, operation: &Operation, number: usize) -> TokenS
         pub async fn #name(&self, #(#parameters),*)
             -> ::core::result::Result<#value, ::fos_messages::rpc::CallError<#error>>
         {
-            let answer = self.caller.call(&self.to, #which, #write).await;
-            ::fos_messages::rpc::generated::outcome(answer, #read_value, #read_error)
+            let read = |answer: ::fos_messages::rpc::Answered<'_>| {
+                ::fos_messages::rpc::generated::outcome(answer, #read_value, #read_error)
+            };
+            self.caller.call(&self.to, #which, #write, read).await
         }
     }
 }

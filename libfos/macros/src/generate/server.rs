@@ -57,7 +57,9 @@ pub fn make(interface: &Interface) -> TokenStream {
                     operation: u16,
                     context: ::fos_messages::rpc::Context,
                     body: &[u8],
+                    room: ::fos_messages::rpc::Outgoing,
                 ) -> ::fos_messages::rpc::Served {
+                    let _ = &room;
                     match operation {
                         #(#cases)*
                         _ => ::fos_messages::rpc::Served::Unknown,
@@ -107,6 +109,7 @@ fn case(interface: &Interface, operation: &Operation, number: usize) -> TokenStr
                 ::fos_messages::rpc::generated::answer(
                     #done,
                     const { <#itself as ::fos_messages::rpc::Interface>::OPERATIONS[#number].answer_max },
+                    room,
                     #write_value,
                     #write_error,
                 )

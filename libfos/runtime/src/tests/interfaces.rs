@@ -15,8 +15,8 @@ use fos_messages::echo::{
 use fos_messages::interfaces;
 use fos_messages::rpc::wire::{OwnCodec, whole};
 use fos_messages::rpc::{
-    Address, CallError, Context, Envelope, Instead, Interface, Kind, Never, Part, SendError, Status,
-    broadcast, interface,
+    Address, CallError, Context, Envelope, Instead, Interface, Kind, Never, Part, Received, SendError,
+    Status, broadcast, interface,
 };
 use proptest::prelude::*;
 
@@ -334,7 +334,7 @@ fn the_form_on_the_wire_stays() {
         .messages_to(&server, Class::External)
         .iter()
         .map(|bytes| {
-            let (envelope, body) = Envelope::read(bytes).unwrap();
+            let Received { envelope, body, .. } = Envelope::read(bytes).unwrap();
             assert_eq!((envelope.interface, envelope.version), (2, 1));
             alloc::format!("{:?} {} {}", envelope.kind, envelope.operation, hex(body))
         })
@@ -372,19 +372,16 @@ proptest! {
         let requests: Vec<_> =
             interfaces::ALL.iter().flat_map(|interface| bodies.iter().map(move |body| (interface, body))).collect();
         for (interface, (operation, body)) in &requests {
-            let reply = Some(node.address(Class::Response));
             let (kind, status, operation) = (Kind::Request, Status::Done, *operation);
-            let mut message = Vec::new();
-            Envelope { request: 1, interface: interface.id, operation, epoch: 0, kind, status, version, reply }
-                .write(&mut message);
-            message.extend_from_slice(body);
-            node.port().send(&server.address(Class::External), &message).unwrap();
+            let envelope = Envelope { request: 1, interface: interface.id, operation, epoch: 0, kind, status, version };
+            let mut message = [&envelope.to_bytes(), &body[..]].concat();
+            node.port().ask(&server.address(Class::External), &mut message).unwrap();
         }
         world.run();
         let answers = world.messages_to(&node, Class::Response);
         prop_assert_eq!(answers.len(), requests.len());
         for answer in answers {
-            let (envelope, said) = Envelope::read(&answer).unwrap();
+            let Received { envelope, body: said, .. } = Envelope::read(&answer).unwrap();
             // Answers of tasks may overtake each other: any request for the operation may be the one.
             let asked: Vec<&[u8]> = requests
                 .iter()
@@ -420,10 +417,9 @@ proptest! {
         });
         prop_assert_eq!(node.runtime.step(), crate::Step::Did(crate::Work::Task));
         let request = world.last_request(&liar);
-        let (mut answer, statuses) = (Vec::new(), Status::ALL);
-        let (kind, status, reply) = (Kind::Answer, statuses[status], None);
-        Envelope { request, interface: EchoInterface::ID, operation: 0, epoch: 0, kind, status, version: 9, reply }.write(&mut answer);
-        answer.extend_from_slice(&body);
+        let (kind, status) = (Kind::Answer, Status::ALL[status]);
+        let envelope = Envelope { request, interface: EchoInterface::ID, operation: 0, epoch: 0, kind, status, version: 9 };
+        let answer = [&envelope.to_bytes(), &body[..]].concat();
         liar.port().send(&node.address(Class::Response), &answer).unwrap();
         while let crate::Step::Did(_) = node.runtime.step() {}
         let said = place.borrow_mut().take();

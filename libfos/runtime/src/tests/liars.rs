@@ -5,7 +5,6 @@ use super::world::{Node, World};
 use super::{ADDER, DOUBLE, HANG, Outcome, VERSION, ask, pair};
 use crate::port::Class;
 use alloc::rc::Rc;
-use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::time::Duration;
 use fos_messages::rpc::wire::Scalar;
@@ -34,11 +33,10 @@ impl Lied {
     }
 
     fn answer(&self, from: &Node, request: u32, value: u64) {
-        let mut answer = Vec::new();
         let (kind, status) = (Kind::Answer, Status::Done);
-        let (interface, version, reply) = (ADDER, VERSION, None);
-        Envelope { request, interface, operation: DOUBLE, epoch: 0, kind, status, version, reply }
-            .write(&mut answer);
+        let (interface, operation, version) = (ADDER, DOUBLE, VERSION);
+        let envelope = Envelope { request, interface, operation, epoch: 0, kind, status, version };
+        let mut answer = envelope.to_bytes().to_vec();
         Scalar::write(value, &mut answer);
         self.send(from, &answer);
     }

@@ -13,8 +13,8 @@ use fos_abi::Identity;
 use fos_messages::names::{DirectoryKey, Entry, Found, NameError, NamesInterface, Path};
 use fos_messages::rpc::wire::{self, Scalar};
 use fos_messages::rpc::{
-    Address, Answer, AnswerBody, CallError, Caller, Context, Envelope, Interface, Kind, Operation, Outgoing,
-    Serve, Served, Status,
+    Address, AnswerBody, Answered, CallError, Caller, Context, Envelope, Interface, Kind, Operation,
+    Outgoing, Serve, Served, Status,
 };
 
 const MAKE: u16 = 3;
@@ -34,9 +34,9 @@ impl Serve for Frail {
     fn speaks(&self) -> (u16, u8) {
         self.interface
     }
-    fn serve(self: Rc<Self>, operation: u16, context: Context, body: &[u8]) -> Served {
+    fn serve(self: Rc<Self>, operation: u16, context: Context, body: &[u8], room: Outgoing) -> Served {
         if operation != self.operation {
-            return self.otherwise.clone().serve(operation, context, body);
+            return self.otherwise.clone().serve(operation, context, body, room);
         }
         self.world.kill_process(self.process);
         self.naming.members.borrow_mut().retain(|member| member.identity != self.process);
@@ -55,7 +55,7 @@ impl Serve for Naming {
     fn speaks(&self) -> (u16, u8) {
         (NamesInterface::ID, NamesInterface::VERSION)
     }
-    fn serve(self: Rc<Self>, operation: u16, _: Context, _: &[u8]) -> Served {
+    fn serve(self: Rc<Self>, operation: u16, _: Context, _: &[u8], _: Outgoing) -> Served {
         if operation != 0 {
             return Served::Unknown;
         }
@@ -101,7 +101,7 @@ impl Fleet {
     }
 
     /// What a call by name comes to.
-    fn call(&self, operation: Operation) -> Result<Answer, CallError<Answer>> {
+    fn call(&self, operation: Operation) -> Result<Vec<u8>, CallError<Vec<u8>>> {
         let place = Rc::new(RefCell::new(None));
         let (named, outcome) = (self.names.at(Path::root(), Duration::from_secs(1)), place.clone());
         self.client.runtime.spawn(Priority::Normal, async move {
@@ -109,7 +109,10 @@ impl Fleet {
                 Scalar::write(4u64, bytes);
                 Ok(())
             };
-            let came = named.call(&Address::default(), &operation, &write).await;
+            let read = |answered: Answered<'_>| {
+                answered.map(<[u8]>::to_vec).map_err(|error| error.map(<[u8]>::to_vec))
+            };
+            let came = named.call(&Address::default(), &operation, &write, read).await;
             *outcome.borrow_mut() = Some(came);
         });
         self.world.run();
@@ -178,24 +181,14 @@ fn a_change_that_ends_each_member_of_naming_ends_two_and_a_third_is_told() {
 
 /// Sends a request that says of itself that two members ended under it, and gives its answer's status.
 fn marked(world: &World, client: &Node, server: &Node, runtime: &Runtime, body: &[u8]) -> (Status, u64) {
-    let (kind, status, reply) = (Kind::Request, Status::Poisonous, Some(client.address(Class::Response)));
-    let mut request = Vec::new();
-    Envelope {
-        request: 9,
-        interface: ADDER,
-        operation: DOUBLE,
-        epoch: 0,
-        kind,
-        status,
-        version: VERSION,
-        reply,
-    }
-    .write(&mut request);
-    request.extend_from_slice(body);
-    client.port().send(&server.address(Class::External), &request).unwrap();
+    let (kind, status) = (Kind::Request, Status::Poisonous);
+    let (interface, operation, version) = (ADDER, DOUBLE, VERSION);
+    let envelope = Envelope { request: 9, interface, operation, epoch: 0, kind, status, version };
+    let mut request = [&envelope.to_bytes(), body].concat();
+    client.port().ask(&server.address(Class::External), &mut request).unwrap();
     world.run();
     let answer = world.messages_to(client, Class::Response).pop().unwrap();
-    (Envelope::read(&answer).unwrap().0.status, runtime.lost().poisonous)
+    (Envelope::read(&answer).unwrap().envelope.status, runtime.lost().poisonous)
 }
 
 #[test]

@@ -180,10 +180,14 @@ impl Port for NodePort {
         let key = Key { mailbox: MailboxId(mailbox(self.identity, class)), ..Key::default() };
         Address { key, identity: self.identity }
     }
+    fn ask(&self, to: &Address, request: &mut Vec<u8>) -> Result<(), SendError> {
+        Envelope::add_reply(request, &self.address(Class::Response));
+        self.send(to, request)
+    }
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
         let place = to.key.mailbox.0;
-        if let Some((envelope, _)) = Envelope::read(message) {
-            self.shared.last_request.borrow_mut().insert(place, envelope.request);
+        if let Some(received) = Envelope::read(message) {
+            self.shared.last_request.borrow_mut().insert(place, received.envelope.request);
         }
         let mut mailboxes = self.shared.mailboxes.borrow_mut();
         let queue = mailboxes.get_mut(&place).ok_or(SendError::Closed)?;
@@ -200,18 +204,17 @@ impl Port for NodePort {
     fn send_back(&self, _: Route, _: &[u8]) -> Result<(), SendError> {
         Err(SendError::Closed)
     }
-    fn has_way_back(&self, _: &Address) -> bool {
-        false
-    }
-    fn take(&self, class: Class, show: &mut dyn FnMut(Incoming<'_>)) -> bool {
-        let place = mailbox(self.identity, class);
-        let held = self.shared.mailboxes.borrow_mut().get_mut(&place).and_then(VecDeque::pop_front);
-        let (sender, event) = match &held {
-            Some(Held::Message(sender, bytes)) => (*sender, Event::Message(bytes)),
-            Some(Held::Ended(cookie)) => (Identity::KERNEL, Event::Ended { cookie: *cookie }),
-            None => return false,
+    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+        let next = |class: &Class| {
+            let place = mailbox(self.identity, *class);
+            Some((*class, self.shared.mailboxes.borrow_mut().get_mut(&place)?.pop_front()?))
         };
-        show(Incoming { sender, badge: 0, route: Route::MAILBOX, event });
+        let Some((class, held)) = last.up_to().iter().find_map(next) else { return false };
+        let (sender, event) = match &held {
+            Held::Message(sender, bytes) => (*sender, Event::Message(bytes)),
+            Held::Ended(cookie) => (Identity::KERNEL, Event::Ended { cookie: *cookie }),
+        };
+        show(class, Incoming { sender, badge: 0, route: Route::MAILBOX, event });
         true
     }
     fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {

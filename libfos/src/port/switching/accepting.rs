@@ -1,11 +1,11 @@
 //! The accepter's side: links that peers offered, requests that come over them, and answers that go back.
 
 use fos_abi::Identity;
-use fos_messages::rpc::{Address, Envelope, Kind, SendError};
+use fos_messages::rpc::{Address, Envelope, SendError};
 use fos_runtime::port::{Class, Route};
 
 use super::words::{Word, say};
-use super::{Ground, PLACE_BITS, Switch, Taken};
+use super::{Ground, PLACE_BITS, Switch, Taken, places};
 use crate::port::transport::Transport;
 
 /// A link that a peer offered.
@@ -28,11 +28,25 @@ pub(super) struct In<L> {
 }
 
 impl<G: Ground> Switch<G> {
-    /// Sends an answer over the accepted link by which answers go to this address, if there is one. Who finds it full closes
-    /// its half.
+    /// Sends an answer over the accepted link by which answers go to this address, if there is one.
     pub(super) fn answer_over(&mut self, to: &Address, message: &[u8]) -> bool {
-        let is_it = |link: &&mut In<G::Link>| link.is_answered_over && link.reply == *to;
-        let Some(link) = self.ins.iter_mut().find(is_it) else { return false };
+        let is_it = |link: &In<G::Link>| link.is_answered_over && link.reply == *to;
+        self.ins.iter().position(is_it).is_some_and(|place| self.answer_over_link(place, message))
+    }
+
+    /// Sends an answer over the accepted link by which answers go to its peer, or by mailbox if it does not take it.
+    #[inline]
+    pub(super) fn answer_by(&mut self, place: usize, message: &[u8]) -> Result<(), SendError> {
+        if self.answer_over_link(place, message) {
+            return Ok(());
+        }
+        self.ground.send(&self.ins[place].reply.key, message)
+    }
+
+    /// Tries to send over an accepted link. Who finds it full closes its half.
+    #[inline]
+    fn answer_over_link(&mut self, place: usize, message: &[u8]) -> bool {
+        let link = &mut self.ins[place];
         let Some(end) = link.end.as_mut() else { return false };
         let (sent, rings) = match end.send(message) {
             Ok(sleeps) => (true, sleeps),
@@ -84,6 +98,7 @@ impl<G: Ground> Switch<G> {
             Some(place) => self.ins[place] = link,
             None => self.ins.push(link),
         }
+        self.has_debts = true;
         self.pay_debts();
     }
 
@@ -99,6 +114,7 @@ impl<G: Ground> Switch<G> {
         for link in self.ins.iter_mut().filter(|link| link.end.is_some() && !link.is_taken_from) {
             link.debt = Some(Word::Accepted);
         }
+        self.has_debts = true;
         self.pay_debts();
     }
 
@@ -107,7 +123,15 @@ impl<G: Ground> Switch<G> {
     }
 
     /// Tells peers what they have not been told for want of room. With `Accepted` said, answers go over the link.
+    #[inline]
     pub fn pay_debts(&mut self) {
+        if self.has_debts {
+            self.pay_what_can_be();
+        }
+    }
+
+    #[inline(never)]
+    fn pay_what_can_be(&mut self) {
         for place in 0..self.ins.len() {
             let Some(word) = self.ins[place].debt else { continue };
             let reply = self.ins[place].reply;
@@ -125,21 +149,23 @@ impl<G: Ground> Switch<G> {
             }
             link.debt = None;
         }
+        self.has_debts = self.ins.iter().any(|link| link.debt.is_some());
+        self.look_again();
     }
 
+    #[inline]
     pub(super) fn take_request(
         &mut self,
         class: Class,
         only: Option<Identity>,
         buffer: &mut [u8],
     ) -> Option<Taken> {
-        for step in 0..self.ins.len() {
-            let place = (self.turn + step) % self.ins.len();
+        for place in places(self.listened[class as usize], self.turn) {
             let link = &mut self.ins[place];
-            if link.class != class || !link.is_taken_from || only.is_some_and(|only| only != link.peer) {
+            let Some(end) = &mut link.end else { continue };
+            if only.is_some_and(|only| only != link.peer) {
                 continue;
             }
-            let Some(end) = &mut link.end else { continue };
             match end.receive(buffer) {
                 Ok(Some(length)) => {
                     self.turn = place + 1;
@@ -153,14 +179,17 @@ impl<G: Ground> Switch<G> {
     }
 
     /// Nothing more will come over an accepted link: ends it. Requests that came over it are answered by mailbox.
+    #[cold]
     fn release(&mut self, place: usize) {
         let link = &mut self.ins[place];
         let Some(mut end) = link.end.take() else { return };
         end.close();
         link.is_answered_over = false;
         link.debt = Some(Word::Released);
+        self.has_debts = true;
         self.ground.end(end);
         self.pay_debts();
+        self.look_again();
     }
 
     /// Ends what was accepted by keys with this badge.
@@ -181,9 +210,7 @@ fn is_free<L>(link: &In<L>) -> bool {
 impl<L> In<L> {
     /// What was taken from here; a request is remembered until it is answered.
     fn taken(&mut self, place: usize, message: &[u8]) -> Taken {
-        let is_asked = Envelope::read(message)
-            .is_some_and(|(envelope, _)| envelope.kind == Kind::Request && envelope.reply.is_none());
-        let route = if is_asked {
+        let route = if Envelope::wants_way_back(message) {
             self.unanswered += 1;
             Route(self.uses << PLACE_BITS | (place as u32 + 1))
         } else {

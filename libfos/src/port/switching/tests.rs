@@ -7,7 +7,7 @@ use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use fos_abi::key::MailboxId;
-use fos_messages::rpc::{Envelope, Kind, Status};
+use fos_messages::rpc::{Envelope, Kind, Received, Status};
 use proptest::prelude::*;
 
 /// Messages that a link holds each way: few, so that it is full now and then.
@@ -178,11 +178,10 @@ fn pair(thresholds: Thresholds) -> Pair {
     Pair { client, server, asked: VecDeque::new(), world: world.clone() }
 }
 
-fn message(kind: Kind, number: u64, reply: Option<Address>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let (interface, operation, epoch) = (1, 1, 0);
-    let status = Status::Done;
-    Envelope { request: 0, interface, operation, version: 1, epoch, kind, status, reply }.write(&mut bytes);
+fn message(kind: Kind, number: u64) -> Vec<u8> {
+    let (interface, operation, epoch, status) = (1, 1, 0, Status::Done);
+    let envelope = Envelope { request: 0, interface, operation, version: 1, epoch, kind, status };
+    let mut bytes = envelope.to_bytes().to_vec();
     bytes.extend_from_slice(&number.to_le_bytes());
     bytes
 }
@@ -217,19 +216,19 @@ impl Process {
 impl Pair {
     fn post(&mut self) -> bool {
         let number = self.client.sent.len() as u64;
-        let bytes = message(Kind::Post, number, None);
-        self.sent(number, bytes)
+        let bytes = message(Kind::Post, number);
+        let sent = self.client.switch.send(&server_address(), &bytes, || true);
+        self.sent(number, sent)
     }
 
     fn ask(&mut self) -> bool {
         let number = self.client.sent.len() as u64;
-        let reply = (!self.client.switch.has_way_back(&server_address())).then(client_address);
-        let bytes = message(Kind::Request, number, reply);
-        self.sent(number, bytes)
+        let mut bytes = message(Kind::Request, number);
+        let sent = self.client.switch.ask(&server_address(), &mut bytes, || true);
+        self.sent(number, sent)
     }
 
-    fn sent(&mut self, number: u64, bytes: Vec<u8>) -> bool {
-        let sent = self.client.switch.send(&server_address(), &bytes, || true);
+    fn sent(&mut self, number: u64, sent: Result<(), SendError>) -> bool {
         if sent.is_ok() {
             self.client.sent.push(number);
         }
@@ -239,12 +238,12 @@ impl Pair {
     fn server_takes(&mut self) -> bool {
         let Some((sender, route, bytes)) = self.server.take(&self.world) else { return false };
         assert_eq!(sender, CLIENT);
-        let (envelope, body) = Envelope::read(&bytes).unwrap();
+        let Received { envelope, body, reply } = Envelope::read(&bytes).unwrap();
         let number = u64::from_le_bytes(body.try_into().unwrap());
         self.server.taken.push(number);
         if envelope.kind == Kind::Request {
-            assert!(envelope.reply.is_some() || route != Route::MAILBOX, "an answer needs a way back");
-            self.asked.push_back((route, envelope.reply, number));
+            assert!(reply.is_some() || route != Route::MAILBOX, "an answer needs a way back");
+            self.asked.push_back((route, reply.map(Address::from_bytes), number));
         }
         true
     }
@@ -253,7 +252,7 @@ impl Pair {
     fn server_answers(&mut self, oldest: bool) -> bool {
         let next = if oldest { self.asked.pop_front() } else { self.asked.pop_back() };
         let Some((route, reply, number)) = next else { return false };
-        let bytes = message(Kind::Answer, number, None);
+        let bytes = message(Kind::Answer, number);
         let sent = match reply {
             Some(reply) => self.server.switch.send(&reply, &bytes, || false),
             None => self.server.switch.send_back(route, &bytes),
@@ -267,8 +266,8 @@ impl Pair {
     fn client_takes(&mut self) -> bool {
         let Some((sender, _, bytes)) = self.client.take(&self.world) else { return false };
         assert_eq!(sender, SERVER);
-        let (_, body) = Envelope::read(&bytes).unwrap();
-        self.client.taken.push(u64::from_le_bytes(body.try_into().unwrap()));
+        let received = Envelope::read(&bytes).unwrap();
+        self.client.taken.push(u64::from_le_bytes(received.body.try_into().unwrap()));
         true
     }
 
@@ -351,7 +350,7 @@ fn a_long_request_finds_its_way_back_after_its_link_has_ended() {
     }
     let (route, _, number) = pair.asked.pop_front().unwrap();
     assert_ne!(route, Route::MAILBOX);
-    pair.server.switch.send_back(route, &message(Kind::Answer, number, None)).unwrap();
+    pair.server.switch.send_back(route, &message(Kind::Answer, number)).unwrap();
     pair.server.sent.push(number);
     pair.settle();
 }
@@ -379,7 +378,7 @@ fn an_offer_with_anothers_address_gets_nobody_elses_answers() {
     let end = Queues { out: theirs.clone(), back: mine };
     pair.world.ends.set(1);
     assert!(pair.server.switch.hear(Class::External, (liar, 0), &offer, |_| Some(end)));
-    pair.server.switch.send(&client_address(), &message(Kind::Answer, 1, None), || false).unwrap();
+    pair.server.switch.send(&client_address(), &message(Kind::Answer, 1), || false).unwrap();
     assert!(theirs.borrow().messages.is_empty());
 }
 

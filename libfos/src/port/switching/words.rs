@@ -1,9 +1,7 @@
 //! What the two sides of a link say to each other by mailbox: the number of a link, and where an [`Envelope`] has its kind
 //! one of these words, which is none of an envelope's.
 
-use alloc::vec::Vec;
-
-use fos_messages::rpc::{ADDRESS_SIZE, Address, ENVELOPE_SIZE, Envelope, Kind};
+use fos_messages::rpc::ENVELOPE_SIZE;
 
 /// A word about a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,19 +33,4 @@ pub(super) fn hear(bytes: &[u8]) -> Option<(Word, u64, &[u8])> {
     let word = WORDS.into_iter().find(|word| *word as u8 == head[KIND_AT])?;
     let (number, _) = head.split_first_chunk::<8>()?;
     Some((word, u64::from_le_bytes(*number), rest))
-}
-
-/// A request that relied on a link, as it goes by mailbox after all: with the address for its answer.
-pub(super) fn with_reply(message: &[u8], reply: &Address, had_link: bool) -> Option<Vec<u8>> {
-    if !had_link {
-        return None;
-    }
-    let (envelope, body) = Envelope::read(message)?;
-    if envelope.kind != Kind::Request || envelope.reply.is_some() {
-        return None;
-    }
-    let mut longer = Vec::with_capacity(message.len() + ADDRESS_SIZE);
-    Envelope { reply: Some(*reply), ..envelope }.write(&mut longer);
-    longer.extend_from_slice(body);
-    Some(longer)
 }
