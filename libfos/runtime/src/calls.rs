@@ -26,6 +26,9 @@ const BUFFER_BYTES: usize = 128;
 const PLACE_BITS: u32 = 12;
 const _: () = assert!(CALLS_MAX == 1 << PLACE_BITS);
 
+/// Why a call can't be made.
+type NotBegun = CallError<&'static [u8]>;
+
 enum State {
     Free,
     Waiting { asked: Identity, peer: PeerPlace, slots: u32, deadline: Instant, waker: Option<Waker> },
@@ -90,7 +93,7 @@ impl Calls {
         operation: &Operation,
         deadline: Instant,
         body: WriteBody<'_>,
-    ) -> Result<u32, CallError<&'static [u8]>> {
+    ) -> Result<u32, NotBegun> {
         let slots = answer_slots(operation.answer_max);
         let (place, request, mut buffer) = self.take_place()?;
         let promised = self.peers.borrow_mut().promise(port, to, slots);
@@ -120,7 +123,7 @@ impl Calls {
     }
 
     /// A free place, the number of its next request, and its buffer.
-    fn take_place(&self) -> Result<(u32, u32, Vec<u8>), CallError<&'static [u8]>> {
+    fn take_place(&self) -> Result<(u32, u32, Vec<u8>), NotBegun> {
         let free = self.free.borrow_mut().pop();
         let mut places = self.places.borrow_mut();
         let place = match free {

@@ -5,7 +5,6 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use fos_messages::rpc::{Caller, Context, Instead, Never, interface};
-use fos_runtime::port::Port;
 use libfos::arch::ticks;
 use libfos::memory::Memory;
 use libfos::port::thresholds::Thresholds;
