@@ -1,6 +1,7 @@
 //! The list of all interfaces of the system. A number belongs to one interface for good.
 
 use crate::echo::EchoInterface;
+use crate::fleet::{FleetInterface, FleetPeersInterface};
 use crate::names::{NamePeersInterface, NamesInterface, NamesStarterInterface};
 use crate::programs::ProgramsInterface;
 use crate::rpc::Description;
@@ -13,6 +14,8 @@ pub const ALL: &[Description] = &[
     Description::of::<NamesInterface>(),
     Description::of::<NamePeersInterface>(),
     Description::of::<NamesStarterInterface>(),
+    Description::of::<FleetInterface>(),
+    Description::of::<FleetPeersInterface>(),
 ];
 
 const _: () = {

@@ -12,6 +12,7 @@ extern crate std;
 
 pub mod control;
 pub mod echo;
+pub mod fleet;
 pub mod frame;
 pub mod image;
 pub mod interfaces;

@@ -90,7 +90,7 @@ impl Calls {
         &self,
         port: &dyn Port,
         to: &Address,
-        operation: &Operation,
+        (operation, epoch): (&Operation, u32),
         deadline: Instant,
         body: WriteBody<'_>,
     ) -> Result<u32, NotBegun> {
@@ -98,7 +98,7 @@ impl Calls {
         let (place, request, mut buffer) = self.take_place()?;
         let promised = self.peers.borrow_mut().promise(port, to, slots);
         let sent = promised.and_then(|peer| {
-            let envelope = Envelope { request, ..to_ask(operation, Kind::Request) };
+            let envelope = Envelope { request, epoch, ..to_ask(operation, Kind::Request) };
             match write(&mut buffer, &envelope, body).and_then(|()| port.ask(to, &mut buffer)) {
                 Ok(()) => Ok(peer),
                 Err(error) => {
@@ -323,12 +323,34 @@ impl Drop for Pending<'_> {
 pub struct Within {
     runtime: Runtime,
     time: Duration,
+    epoch: u32,
 }
 
 impl Within {
     /// See [`Runtime::within`].
     pub(crate) fn new(runtime: Runtime, time: Duration) -> Within {
-        Within { runtime, time }
+        Within { runtime, time, epoch: 0 }
+    }
+
+    /// The same under an epoch, for messages between members of a fleet.
+    pub(crate) fn under(self, epoch: u32) -> Within {
+        Within { epoch, ..self }
+    }
+
+    /// Asks there and nowhere else: that a server sends its clients elsewhere is said as [`CallError::Redirected`].
+    pub(crate) async fn ask<T>(
+        &self,
+        to: &Address,
+        operation: &Operation,
+        body: WriteBody<'_>,
+        read: impl Fn(Answered<'_>) -> T,
+    ) -> T {
+        let (port, calls) = (self.runtime.port(), self.runtime.calls());
+        let deadline = port.now().after(self.time);
+        match calls.begin(port, to, (operation, self.epoch), deadline, body) {
+            Ok(request) => calls.conclude(Pending { calls, request: Some(request) }.await, read),
+            Err(error) => read(Err(error)),
+        }
     }
 
     /// Tells a member that two others ended in the middle of such a request, which is not asked for again.
@@ -350,7 +372,7 @@ impl Caller for Within {
         let deadline = port.now().after(self.time);
         let mut to = *to;
         for _ in 0..REDIRECTS_MAX {
-            let request = match calls.begin(port, &to, operation, deadline, body) {
+            let request = match calls.begin(port, &to, (operation, self.epoch), deadline, body) {
                 Ok(request) => request,
                 Err(error) => return read(Err(error)),
             };
@@ -369,7 +391,8 @@ impl Caller for Within {
 
     fn post(&self, to: &Address, operation: &Operation, body: WriteBody<'_>) -> Result<(), SendError> {
         let mut message = Vec::new();
-        write(&mut message, &to_ask(operation, Kind::Post), body)?;
+        let envelope = Envelope { epoch: self.epoch, ..to_ask(operation, Kind::Post) };
+        write(&mut message, &envelope, body)?;
         self.runtime.port().send(to, &message)
     }
 }

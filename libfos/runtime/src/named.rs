@@ -16,8 +16,10 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
+use fos_abi::Identity;
 use fos_messages::names::{
-    DirectoryKey, Entry, Found, NameError, NamesClient, NamesInterface, Path, Policy, Query, RequestNumber,
+    DirectoryKey, Entry, Found, LoadFigure, NameError, NamesClient, NamesInterface, Path, Policy, Query,
+    RequestNumber,
 };
 use fos_messages::rpc::{Address, Answered, CallError, Caller, Interface, Operation, SendError, WriteBody};
 
@@ -31,6 +33,8 @@ const NAMING_WITHIN: Duration = Duration::from_millis(250);
 const WRONG_MAX: u32 = 3;
 /// How long to wait before a name that has nobody now, or nobody with time, is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(1);
+/// How often a call follows members that send it to each other before it pauses and looks the name up again.
+const REDIRECTS_IN_A_ROW: u32 = 4;
 /// A request that was running when this many servers ended is not tried again.
 const DEATHS_MAX: u32 = 2;
 /// How long a member is looked for that can be told of a poisonous request.
@@ -122,6 +126,44 @@ impl Names {
             naming.set_policy(number, path.clone(), key, policy).await
         })
         .await
+    }
+
+    /// Everybody registered under a name, by process.
+    pub async fn members(&self, path: &Path) -> Result<Vec<Entry>, Refused> {
+        let mut found: Vec<Entry> = Vec::new();
+        loop {
+            let after = found.last().map_or(0, |entry| entry.address.identity.0);
+            let more = self.members_after(path, after).await?;
+            if more.is_empty() {
+                return Ok(found);
+            }
+            found.extend(more);
+        }
+    }
+
+    /// Whether a process is registered under a name.
+    pub async fn is_member(&self, path: &Path, identity: Identity) -> Result<bool, Refused> {
+        let found = self.members_after(path, identity.0.saturating_sub(1)).await?;
+        Ok(found.first().is_some_and(|entry| entry.address.identity == identity))
+    }
+
+    async fn members_after(&self, path: &Path, after: u64) -> Result<Vec<Entry>, Refused> {
+        let seen = self.seen.get();
+        let listed = self.ask(Instant::NEVER, "list_members", |naming| {
+            let path = path.clone();
+            async move { naming.list_members(path, after, seen).await }
+        });
+        let (entries, version) = listed.await?;
+        self.saw(version);
+        Ok(entries)
+    }
+
+    /// Tells all members of naming how loaded this process is, which decides whom their look-ups answer. A figure that
+    /// finds no room is lost: the next one is newer.
+    pub fn report(&self, load: LoadFigure) {
+        for server in &self.servers {
+            let _ = NamesClient::new(self.runtime.within(NAMING_WITHIN), *server).report(load);
+        }
     }
 
     /// A change under one request number, asked of one member after the other until one says what came of it.
@@ -222,12 +264,16 @@ impl Names {
             Err(CallError::Refused(_)) => return Err(CallError::NotFound),
             Err(error) => return Err(error.map(|_| [].as_slice())),
         };
+        self.keep(path, address);
+        Ok(address)
+    }
+
+    fn keep(&self, path: &Path, address: Address) {
         let mut kept = self.kept.borrow_mut();
-        if kept.len() >= KEPT_MAX {
+        if kept.len() >= KEPT_MAX && !kept.contains_key(path) {
             kept.pop_first();
         }
         kept.insert(path.clone(), address);
-        Ok(address)
     }
 
     /// What the asked member of naming just said was tried: whether somebody was there who does what the name is for.
@@ -265,6 +311,8 @@ enum Then {
     AskLater,
     /// Whoever was there ended meanwhile: another is asked, unless it was so before.
     AskUnlessPoisonous,
+    /// Whoever was there sends this client elsewhere.
+    Follow(Address),
 }
 
 impl Then {
@@ -274,6 +322,7 @@ impl Then {
             Err(CallError::Unknown | CallError::OtherVersion(_)) => Then::AskElsewhere,
             Err(CallError::NotNow | CallError::Overloaded) => Then::AskLater,
             Err(CallError::PeerLost) if operation.is_idempotent => Then::AskUnlessPoisonous,
+            Err(CallError::Redirected(elsewhere)) => Then::Follow(*elsewhere),
             _ => Then::Tell,
         }
     }
@@ -295,7 +344,7 @@ impl Named {
             Err(error) => return read(Err(error)),
         };
         let caller = self.names.runtime.within(self.left(deadline));
-        let (then, value) = caller.call(&address, operation, body, read).await;
+        let (then, value) = caller.ask(&address, operation, body, read).await;
         match then {
             _ if is_kept => {}
             Then::AskAnother => self.names.tried(false, 1),
@@ -319,10 +368,23 @@ impl Caller for Named {
         read: impl Fn(Answered<'_>) -> T,
     ) -> T {
         let deadline = self.names.runtime.port().now().after(self.time);
-        let (mut deaths, mut stale, mut others) = (0, 0, 0);
+        let (mut deaths, mut stale, mut others, mut redirections) = (0, 0, 0, 0);
         loop {
             let (then, value) = self.call_once(deadline, operation, body, &read).await;
             match then {
+                // From now on this client's calls go there.
+                Then::Follow(elsewhere)
+                    if redirections < REDIRECTS_IN_A_ROW && !self.left(deadline).is_zero() =>
+                {
+                    redirections += 1;
+                    self.names.keep(&self.path, elsewhere);
+                    continue;
+                }
+                // Members that send clients to each other: they will know better soon.
+                Then::Follow(_) => {
+                    redirections = 0;
+                    self.names.runtime.sleep(AGAIN_AFTER).await;
+                }
                 // The first time it was what was kept; if naming says so too, it needs a moment to notice.
                 Then::AskAnother => {
                     stale += 1;

@@ -4,7 +4,7 @@
 mod interfaces;
 mod liars;
 mod poison;
-mod world;
+pub(crate) mod world;
 
 use crate::port::Class;
 use crate::{Priority, REQUESTS_MAX, REQUESTS_OF_ONE_MAX, Runtime, Serve, Step, Work};

@@ -1,10 +1,39 @@
-//! What every fleet needs beside its service: who belongs to it, who coordinates what, when to grow and to shrink.
-//! Decisions only; the messages are the fleet's own.
+//! What every fleet needs beside its service. A process becomes a [`Member`] by the fleet's name alone; the members agree on
+//! who they are, one coordinates without being chosen for good, and the fleet grows, shrinks and moves under it.
+//!
+//! ```text
+//!  agreement, roster, regulator, rendezvous   decisions, without messages and clock
+//!  meter, admission, gate                     at the doors: how loaded; whom to send elsewhere; whom not to hear
+//!  member, entering, changing, regulating,
+//!  leaving, service                           a member's life, over the runtime
+//!  growth                                     how one more is started
+//! ```
 
+mod admission;
+mod agreement;
+mod changing;
+mod charter;
+mod entering;
+mod gate;
+mod growth;
+mod leaving;
+mod member;
+mod meter;
+mod regulating;
 mod regulator;
 mod rendezvous;
 mod roster;
+mod service;
 
+pub use agreement::Agreement;
+pub use charter::{Charter, CharterError, Event, found};
+pub use entering::EnterError;
+pub use fos_messages::fleet::{Figure, Seat};
+pub use growth::{ByPrograms, Coming, Growth};
+pub use member::Member;
 pub use regulator::{Advice, Marks, Regulator};
 pub use rendezvous::weight;
-pub use roster::{Epoch, Member, Roster};
+pub use roster::{Epoch, Roster};
+
+#[cfg(test)]
+mod tests;

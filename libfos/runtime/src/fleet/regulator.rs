@@ -1,8 +1,9 @@
 //! When a fleet grows and shrinks: on the wait that a request has before it, between water marks, with hysteresis. A
 //! burst of one look changes nothing, and after each change the figures get time to follow.
 
-use crate::{Instant, Load};
+use crate::Instant;
 use core::time::Duration;
+use fos_messages::fleet::Figure;
 
 /// The water marks of a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub enum Advice {
     Stay,
     /// Add a member.
     Grow,
-    /// Drain the member at this place of the figures: the one with the least to do.
+    /// Drain the member at this place of the figures: the one with the least to do, of several the last.
     Shrink(usize),
 }
 
@@ -49,12 +50,13 @@ impl Regulator {
     }
 
     /// Looks at the members' figures.
-    pub fn look(&mut self, now: Instant, figures: &[Load]) -> Advice {
+    pub fn look(&mut self, now: Instant, figures: &[Figure]) -> Advice {
         let Marks { looks, members_min, members_max, .. } = self.marks;
         if figures.len() < members_min {
             return self.change(now, Advice::Grow);
         }
-        let total: Duration = figures.iter().map(Load::wait).sum();
+        let total: Duration =
+            figures.iter().map(|figure| Duration::from_nanos(figure.wait_nanoseconds)).sum();
         let share = |members: usize| total.checked_div(members as u32).unwrap_or(Duration::MAX);
         let is_above = share(figures.len()) > self.marks.grow_above && figures.len() < members_max;
         let is_below = figures.len() > members_min && share(figures.len() - 1) < self.marks.shrink_below;
@@ -66,11 +68,17 @@ impl Regulator {
         if self.above >= looks {
             return self.change(now, Advice::Grow);
         }
-        let idlest = (0..figures.len()).min_by_key(|place| figures[*place].requests);
+        let idlest = (0..figures.len()).rev().min_by_key(|place| figures[*place].requests_permille);
         match idlest {
             Some(place) if self.below >= looks => self.change(now, Advice::Shrink(place)),
             _ => Advice::Stay,
         }
+    }
+
+    /// A member has ended and was not sent away: whether another is to take its place at once. Whether it is still needed
+    /// is the next looks' business; members that end again and again are replaced once in a rest.
+    pub fn lost(&mut self, now: Instant) -> Advice {
+        self.change(now, Advice::Grow)
     }
 
     fn change(&mut self, now: Instant, advice: Advice) -> Advice {
@@ -98,8 +106,13 @@ mod tests {
         members_max: 4,
     };
 
-    fn figures(members: usize, requests: u32) -> Vec<Load> {
-        vec![Load { requests, service_time: Duration::from_micros(20), ..Load::default() }; members]
+    fn figure(requests: u32) -> Figure {
+        let (requests_permille, wait_nanoseconds) = (requests * 1000, u64::from(requests) * 20_000);
+        Figure { requests_permille, wait_nanoseconds, ..Figure::default() }
+    }
+
+    fn figures(members: usize, requests: u32) -> Vec<Figure> {
+        vec![figure(requests); members]
     }
 
     fn at(milliseconds: u64) -> Instant {
@@ -122,6 +135,13 @@ mod tests {
     }
 
     #[test]
+    fn who_ended_is_replaced_at_once_but_not_again_and_again() {
+        let mut regulator = Regulator::new(MARKS).unwrap();
+        let replaced = (0..30).filter(|look| regulator.lost(at(*look)) == Advice::Grow).count();
+        assert_eq!(replaced, 3, "once in each rest of 10 ms");
+    }
+
+    #[test]
     fn one_burst_changes_nothing() {
         let mut regulator = Regulator::new(MARKS).unwrap();
         for look in 0..20 {
@@ -134,13 +154,13 @@ mod tests {
     fn it_shrinks_only_if_fewer_would_do_and_by_the_idlest() {
         let mut regulator = Regulator::new(MARKS).unwrap();
         let mut busy = figures(3, 1);
-        busy[1].requests = 0;
+        busy[1] = figure(0);
         let advice: Vec<Advice> = (0..3).map(|look| regulator.look(at(look), &busy)).collect();
         assert_eq!(advice, [Advice::Stay, Advice::Stay, Advice::Shrink(1)]);
         // Two members share 3 requests: one alone would have 60 us of wait, over the mark.
         let mut regulator = Regulator::new(MARKS).unwrap();
         let mut enough = figures(2, 1);
-        enough[0].requests = 2;
+        enough[0] = figure(2);
         assert!((0..10).all(|look| regulator.look(at(look), &enough) == Advice::Stay));
     }
 
