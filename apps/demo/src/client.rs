@@ -18,8 +18,8 @@ use libfos::server::Server;
 use libfos::{Start, println};
 
 use crate::fleet;
-use crate::protocol::AdderClient;
 use crate::server::NAME;
+use fos_demo::protocol::AdderClient;
 
 /// Calls in a row, and calls at once in as many rows.
 const CALLS: u64 = 1000;

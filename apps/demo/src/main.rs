@@ -1,9 +1,9 @@
-//! A service in its smallest form: a server that adds numbers, and a client elsewhere.
+//! The demo on the machine.
 //!
 //! `demo client` has root start `demo-server` on a core, asks it a thousand times, one call after the other and then many
 //! at once, and has it ended in the middle of a call, which ends with `PeerLost`. A successor on another core takes the
-//! name over, and answers. Then it starts a naming fleet and a fleet of `demo member`, and ends a member of each while
-//! clients call by name. Each step prints a line.
+//! name over, and answers. Then it starts a naming fleet of three, and shows the demo fleet, whose members and loaders are
+//! `demo-server` too. Each step prints a line.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -12,7 +12,6 @@ extern crate alloc;
 
 mod client;
 mod fleet;
-mod protocol;
 mod server;
 
 use libfos::{Start, println};
@@ -23,8 +22,7 @@ fn main(start: &Start) -> u8 {
     let ended = match start.arguments.get(1).map(|role| role.as_str()) {
         Some("client") => client::run(start),
         Some("server") => server::run(start),
-        Some("member") => server::run_member(start),
-        _ => Err("say `demo client`, `demo server`, or `demo member` and the key of its directory".into()),
+        _ => server::run_process(start),
     };
     match ended {
         Ok(()) => 0,

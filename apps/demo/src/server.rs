@@ -1,30 +1,32 @@
-//! The server: an interface, a name, and the loop.
+//! The programs that the client has started: one server by itself, and the processes of the fleet.
 
+use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use core::fmt::Arguments;
 use core::time::Duration;
 
-use fos_messages::names::{DirectoryKey, Entry, NamesStarterClient, Path, STARTER};
+use fos_demo::process::{self, Process};
+use fos_demo::protocol::{Adder, AdderDispatcher};
+use fos_messages::names::{NamesStarterClient, STARTER};
+use fos_messages::programs::ProgramsClient;
 use fos_messages::rpc::{Context, Instead, Never};
 use fos_runtime::Names;
 use fos_runtime::port::{Class, Port};
-use libfos::Start;
 use libfos::clock::Clock;
 use libfos::memory::Memory;
-use libfos::root::Root;
+use libfos::root::{Root, programs};
 use libfos::server::Server;
-
-use crate::fleet::FLEET;
-use crate::protocol::{Adder, AdderDispatcher};
+use libfos::{Start, println};
 
 /// The name under which the server can be found.
 pub const NAME: &str = "demo";
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long root, the starter of naming, or the start of a program may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves until somebody ends it.
 pub fn run(start: &Start) -> Result<(), String> {
-    let mut memory = Memory::of_program(start).map_err(|error| alloc::format!("{error:?}"))?;
+    let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
     server.runtime.serve(Class::External, AdderDispatcher::new(Rc::new(Sums)));
     let key = server.port.address(Class::External).key;
@@ -34,32 +36,30 @@ pub fn run(start: &Start) -> Result<(), String> {
     server.run()
 }
 
-/// Serves as a member of the fleet: found at naming, with the directory's key from its arguments.
-pub fn run_member(start: &Start) -> Result<(), String> {
-    let key = directory_key(start).ok_or("a member is told the two words of its directory's key")?;
-    let path = Path::new(FLEET).map_err(|error| error.to_string())?;
-    let mut memory = Memory::of_program(start).map_err(|error| alloc::format!("{error:?}"))?;
+/// Plays its part in the demo fleet until that is over.
+pub fn run_process(start: &Start) -> Result<(), String> {
+    let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
-    server.runtime.serve(Class::External, AdderDispatcher::new(Rc::new(Sums)));
     let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
     let starter = Root::of_program(start)
         .and_then(|root| root.find(&mut memory, STARTER, deadline))
-        .map_err(|error| error.to_string())?;
-    let (runtime, core) = (server.runtime.clone(), start.core as u16);
+        .map_err(|error| format!("the starter of naming is not found: {error}"))?;
+    let root = programs(start).ok_or("the image does not let the fleet start programs")?;
+    let (runtime, core, cores) = (server.runtime.clone(), start.core as u16, start.cores as u16);
+    let arguments = start.arguments.clone();
     server.block_on(async move {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
-        let members = starter.members().await.map_err(|error| error.to_string())?;
-        let names = Names::new(runtime.clone(), members, (0, core));
-        let address = runtime.port().address(Class::External);
-        let entry = Entry { address, machine: 0, core, metadata: Vec::new() };
-        names.register(&path, key, &entry).await.map_err(|error| error.to_string())
-    })?;
-    server.run()
+        let naming = starter.members().await.map_err(|error| error.to_string())?;
+        let names = Names::new(runtime.clone(), naming.clone(), (0, core));
+        let root = ProgramsClient::new(runtime.within(PATIENCE), root);
+        let cores = (0..cores).collect();
+        process::run(Process { runtime, naming, names, root, core, cores, arguments, say }).await
+    })
 }
 
-fn directory_key(start: &Start) -> Option<DirectoryKey> {
-    let word = |place: usize| start.arguments.get(place)?.parse().ok();
-    Some(DirectoryKey([word(2)?, word(3)?]))
+/// Says something about the fleet.
+pub fn say(words: Arguments<'_>) {
+    println!("fleet: {words}");
 }
 
 struct Sums;

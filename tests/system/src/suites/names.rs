@@ -21,7 +21,10 @@ pub fn run(runner: &mut Runner) {
     for tests in built.unwrap_or_default() {
         libtest::run(runner, &tests);
     }
-    runner.test("fleets on the machine: a member of each is ended under load, and the clients go on", fleets);
+    runner.test(
+        "fleets on the machine: one grows and shrinks, a member of each is ended under load, nothing is lost",
+        fleets,
+    );
 }
 
 /// What `fos run --image fleet` prints, in this order.
@@ -34,10 +37,17 @@ const FLEET_SAYS: &[&[&str]] = &[
     &["client on core 1", "started on core 3"],
     &["1000 calls one after the other, each answered"],
     &["naming has 3 members"],
-    &["2 members are registered under /demo"],
-    &["a member of naming was ended on core 2"],
-    &["a member of the fleet was ended on core 2"],
-    &["calls by name, each answered"],
+    &["epoch 1: 1 members"],
+    &["has made itself two"],
+    &["the fleet grows by member"],
+    &["under load the fleet has grown to four members"],
+    &["a member of naming was ended under load on core 2"],
+    &["which coordinated, was ended under load"],
+    &["it was replaced: the fleet has four members again"],
+    &["the fleet does without member"],
+    &["has left: it was not needed any more"],
+    &["the fleet has shrunk to two members"],
+    &["notes acknowledged, none lost at any member; 0 calls came to nothing"],
     &["names acknowledged, none lost at 2 members of naming"],
 ];
 

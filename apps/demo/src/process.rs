@@ -1,0 +1,42 @@
+//! What a process of the demo is given by whoever runs it, and which role it then plays.
+
+use crate::charter::key;
+use crate::{loader, member};
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Arguments;
+use fos_messages::programs::ProgramsClient;
+use fos_messages::rpc::Address;
+use fos_runtime::{Names, Runtime, Within};
+
+/// Where a process finds itself.
+#[derive(Clone)]
+pub struct Process {
+    /// Its runtime.
+    pub runtime: Runtime,
+    /// Members of naming.
+    pub naming: Vec<Address>,
+    /// Its way to naming.
+    pub names: Rc<Names>,
+    /// Who starts programs.
+    pub root: ProgramsClient<Within>,
+    /// Its core.
+    pub core: u16,
+    /// Where members may run.
+    pub cores: Vec<u16>,
+    /// Its name and arguments.
+    pub arguments: Vec<String>,
+    /// Says something to people.
+    pub say: fn(Arguments<'_>),
+}
+
+/// Runs a member or a loader until it is over.
+pub async fn run(process: Process) -> Result<(), String> {
+    let key = key(&process.arguments).ok_or("the two words of the fleet's key are missing")?;
+    match process.arguments.get(1).map(String::as_str) {
+        Some("member") => member::run(process, key).await,
+        Some("loader") => loader::run(process, key).await,
+        _ => Err("say `member` or `loader`, and the fleet's key".into()),
+    }
+}
