@@ -45,7 +45,6 @@ const FLEET_SAYS: &[&[&str]] = &[
     &["which coordinated, was ended under load"],
     &["it was replaced: the fleet has four members again"],
     &["the fleet does without member"],
-    &["has left: it was not needed any more"],
     &["the fleet has shrunk to two members"],
     &["notes acknowledged, none lost at any member; 0 calls came to nothing"],
     &["names acknowledged, none lost at 2 members of naming"],
