@@ -84,6 +84,8 @@ struct Town {
     newcomers: Vec<Seat>,
     /// The last epoch in which something could be done.
     last_able: Epoch,
+    /// Who wanted to go: one of those that has not heard that it may, and outlives all others, is a member still.
+    leavers: BTreeSet<u64>,
 }
 
 const COUNT: usize = 5;
@@ -100,6 +102,7 @@ impl Town {
             changes: Vec::new(),
             newcomers: seats,
             last_able: Epoch(0),
+            leavers: BTreeSet::new(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Town {
         } else {
             BTreeSet::new()
         };
+        self.leavers.extend(&going);
         let coming = &self.newcomers[..coming % 3];
         let Some((roster, audience)) = member.next(coming, &going) else { return };
         member.promise(roster.clone()).unwrap();
@@ -174,7 +178,7 @@ impl Town {
         }
         let at = change % self.changes.len();
         let Change { by, roster, asked, promised } = &self.changes[at];
-        if promised != asked {
+        if promised != asked || !asked.contains(&(place as u64 + 1)) {
             return;
         }
         let (by, epoch) = (*by, roster.epoch());
@@ -216,7 +220,13 @@ impl Town {
         let able = self.able();
         prop_assert!(able.len() <= 1, "{able:?} go on at once");
         let earliest = able.first().copied().unwrap_or(self.last_able);
-        prop_assert!(earliest >= self.last_able, "{able:?} goes on after {:?}", self.last_able);
+        let mut acting = (1..=COUNT as u64).filter(|who| self.acts_in(*who).is_some());
+        let are_left_over = acting.all(|who| self.leavers.contains(&who));
+        prop_assert!(
+            earliest >= self.last_able || are_left_over,
+            "{able:?} goes on after {:?}",
+            self.last_able
+        );
         self.last_able = earliest;
         let last = self.members.iter().flatten().filter_map(Agreement::roster).map(Roster::epoch).max();
         prop_assert!(
