@@ -105,10 +105,6 @@ fn subjects() -> Vec<Subject> {
         ),
     ];
     for lines in shared_state::LINES {
-        let how = format!("{lines} lines updated by two cores at once, without a lock");
-        subjects.push(subject(&format!("update_{lines}_by_memory"), &how, move |cores| {
-            shared_state::by_memory(cores, lines)
-        }));
         let how = format!("{lines} lines updated under a ticket lock that two cores want");
         subjects.push(subject(&format!("update_{lines}_by_lock"), &how, move |cores| {
             shared_state::by_lock(cores, lines)
