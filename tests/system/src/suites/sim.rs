@@ -16,6 +16,9 @@ pub const CRATE: &str = "fos-sim";
 const QUICK: [&str; 3] = ["echo", "naming", "poison"];
 const SLOWER: &str = "hostile";
 
+/// A seed draws no fault at all one time in four: so many that all do is as good as impossible.
+const SEEDS_WITH_FAULTS: u32 = 40;
+
 /// Runs the simulator in every way.
 pub fn run(runner: &mut Runner) {
     let mut built = Ok(Vec::new());
@@ -40,14 +43,20 @@ pub fn run(runner: &mut Runner) {
             (false, false) => 2,
             (false, true) => 50,
         };
-        runner
-            .test(format!("{}: {seeds} seeds from {from} hold, whatever goes wrong", scenario.name), || {
-                sweep(&[scenario.name, "--seeds", &seeds.to_string(), "--from", &from.to_string()])
-            });
+        runner.test(
+            format!("{}: {seeds} seeds from {from} hold, whatever goes wrong", scenario.name),
+            || {
+                let faults_least = u64::from(seeds >= SEEDS_WITH_FAULTS);
+                sweep(
+                    &[scenario.name, "--seeds", &seeds.to_string(), "--from", &from.to_string()],
+                    faults_least,
+                )
+            },
+        );
     }
     let messages = if runner.long() { "2000" } else { "200" };
     runner.test(format!("a server may end after any of {messages} messages"), || {
-        sweep(&["echo", "--seeds", "1", "--cores", "8", "--messages", messages, "--kill-points"])
+        sweep(&["echo", "--seeds", "1", "--cores", "8", "--messages", messages, "--kill-points"], 1)
     });
     runner.test("1,024 cores and a million messages are within their time", within_time);
 }
@@ -129,7 +138,8 @@ fn figures() -> Outcome {
     Ok(())
 }
 
-fn sweep(words: &[&str]) -> Outcome {
+/// `faults_least`: fewer mean that nothing was tried.
+fn sweep(words: &[&str], faults_least: u64) -> Outcome {
     let words: Vec<&str> = ["sim", "sweep", "--json"].iter().chain(words).copied().collect();
     let said = Fos::new(&words).within(std::time::Duration::from_secs(1800)).run()?;
     let document = said.json("fos.sim-sweep/1")?;
@@ -138,7 +148,7 @@ fn sweep(words: &[&str]) -> Outcome {
     }
     said.expect_status(0)?;
     match (document["runs"].as_u64(), document["faults"].as_u64()) {
-        (Some(1..), Some(1..)) => Ok(()),
+        (Some(1..), Some(faults)) if faults >= faults_least => Ok(()),
         _ => fail(format!("nothing was tried: {document}")),
     }
 }
