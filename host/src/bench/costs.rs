@@ -351,5 +351,19 @@ mod tests {
             let changed = costs.with(&[(row.key.clone(), Number::new(777_777, "a test"))]).unwrap();
             assert!(changed.render().contains("777777"), "{}", row.key);
         }
+        assert_eq!(stale(&costs, &document.rows), Vec::<String>::new());
+    }
+
+    /// Numbers of the file that are not measured here, and do not say so.
+    fn stale(costs: &Costs, rows: &[Row]) -> Vec<String> {
+        let file: toml::Table = costs.render().parse().unwrap();
+        let numbers = ["machine", "steps", "handlers"].into_iter().flat_map(|part| {
+            let table = file[part].as_table().unwrap().iter();
+            table.map(move |(key, number)| (format!("{part}.{key}"), number["from"].as_str().unwrap()))
+        });
+        let is_stale = |(key, from): &(String, &str)| {
+            !rows.iter().any(|row| row.key == *key) && !from.starts_with("not measured")
+        };
+        numbers.filter(is_stale).map(|(key, _)| key).collect()
     }
 }
