@@ -7,6 +7,7 @@
 pub mod fos;
 pub mod golden;
 pub mod libtest;
+mod load;
 pub mod mutants;
 pub mod processes;
 pub mod runner;

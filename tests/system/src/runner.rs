@@ -1,7 +1,8 @@
 //! Runs tests and keeps count: every test has a name, a time and an outcome, a panic in one is its failure, and
 //! nothing that ran goes uncounted. Text goes to stdout as it happens, or one JSON document at the end.
 
-use crate::suites::Suite;
+use crate::load::Moment;
+use crate::suites::{Budget, Suite};
 use fos_host::cli::TestArguments;
 use fos_host::data;
 use fos_host::failure::{Code, Failure, Result};
@@ -31,6 +32,7 @@ pub struct Runner {
     seed: u64,
     suite: &'static str,
     records: Vec<Record>,
+    spent: Vec<(&'static Budget, Duration)>,
     ignored: u64,
 }
 
@@ -47,7 +49,7 @@ impl Runner {
             PANIC.with(|last| *last.borrow_mut() = Some(text));
         }));
         let seed = arguments.seed.unwrap_or_else(fresh_seed);
-        Runner { arguments, json, talk, seed, suite: "", records: Vec::new(), ignored: 0 }
+        Runner { arguments, json, talk, seed, suite: "", records: Vec::new(), spent: Vec::new(), ignored: 0 }
     }
 
     /// Whether tests that do not fit the time budgets are to run.
@@ -68,17 +70,32 @@ impl Runner {
     /// Runs a suite.
     pub fn suite(&mut self, suite: &'static Suite) {
         self.suite = suite.name;
-        let (began, before) = (Instant::now(), self.records.len());
+        let (began, before) = (Moment::now(), self.records.len());
         (suite.run)(self);
-        let (took, ran) = (began.elapsed(), self.records.len() - before);
+        let ran = self.records.len() - before;
         if ran == 0 {
             self.record("the suite runs tests", Duration::ZERO, Some("it ran none".to_owned()));
         }
-        self.talk.say(format_args!("suite {}: {ran} tests in {:.0} s", suite.name, took.as_secs_f64()));
-        let budget = Duration::from_secs(suite.minutes_max * 60);
-        if took > budget && !self.long() {
-            let minutes = suite.minutes_max;
-            self.talk.say(format_args!("suite {} is over its {minutes} minutes", suite.name));
+        let (took, quiet) = (began.at.elapsed(), began.quiet());
+        let (name, took) = (suite.name, took.as_secs());
+        self.talk.say(format_args!(
+            "suite {name}: {ran} tests in {took} s, {} s of processor time",
+            began.processor_time().as_secs()
+        ));
+        self.spend(suite.budget, quiet);
+    }
+
+    /// Counts what a suite took. Budgets hold for runs of everything: who runs one suite may have it build what others do.
+    fn spend(&mut self, budget: &'static Budget, quiet: Duration) {
+        let spent = quiet
+            + self.spent.iter().filter(|(of, _)| *of == budget).map(|(_, took)| *took).sum::<Duration>();
+        self.spent.push((budget, quiet));
+        let Budget { suites, minutes_max } = budget;
+        let over = (spent > Duration::from_secs(minutes_max * 60)).then(|| {
+            format!("{suites} took {} s, without what other programs took of the cores", spent.as_secs())
+        });
+        if self.arguments.suites.is_empty() && !self.long() {
+            self.record(&format!("{suites}: at most {minutes_max} minutes"), spent, over);
         }
     }
 
@@ -201,9 +218,32 @@ mod tests {
         assert_eq!(runner.finish().unwrap(), 1);
     }
 
+    static BUDGET: Budget = Budget { suites: "empty", minutes_max: 1 };
+
+    const fn suite(budget: &'static Budget, run: fn(&mut Runner)) -> Suite {
+        Suite { name: "empty", about: "", budget, processor_seconds: 1, run }
+    }
+
+    #[test]
+    fn suites_that_are_over_their_budget_together_fail_a_run_of_everything() {
+        let over = |mut runner: Runner| {
+            runner.spend(&BUDGET, Duration::from_secs(40));
+            let before = runner.records.iter().filter(|record| record.failure.is_some()).count();
+            runner.spend(&BUDGET, Duration::from_secs(40));
+            (before, runner.records.iter().filter(|record| record.failure.is_some()).count())
+        };
+        assert_eq!(over(runner()), (0, 1));
+        let mut one = runner();
+        one.arguments.suites.push("empty".to_owned());
+        assert_eq!(over(one), (0, 0));
+        let mut long = runner();
+        long.arguments.long = true;
+        assert_eq!(over(long), (0, 0));
+    }
+
     #[test]
     fn a_suite_that_runs_nothing_fails() {
-        static EMPTY: Suite = Suite { name: "empty", about: "", minutes_max: 1, budget: "", run: |_| {} };
+        static EMPTY: Suite = suite(&BUDGET, |_| {});
         let mut runner = runner();
         runner.suite(&EMPTY);
         assert_eq!(runner.finish().unwrap(), 1);
