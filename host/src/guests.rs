@@ -44,6 +44,7 @@ pub const GUESTS: &[Guest] = &[
     Guest { package: "fos-demo", kind: Kind::User },
     Guest { package: "fos-fault", kind: Kind::User },
     Guest { package: "fos-hostile", kind: Kind::User },
+    Guest { package: "fos-peers", kind: Kind::User },
     Guest { package: "fos-tasks", kind: Kind::User },
     Guest { package: "fos-bench-kernel", kind: Kind::User },
 ];

@@ -70,6 +70,49 @@ fn misuse_is_explained_where_it_is() {
     assert!(cases.len() > 30);
 }
 
+/// The texts in a source, but for those of attributes, which documents are.
+fn texts(tokens: TokenStream, found: &mut Vec<String>) {
+    let mut is_attribute = false;
+    for token in tokens {
+        match token {
+            TokenTree::Group(ref group) if !is_attribute => texts(group.stream(), found),
+            TokenTree::Literal(ref literal) => {
+                let text = syn::parse_str::<syn::LitStr>(&literal.to_string());
+                found.extend(text.ok().map(|text| text.value()));
+            }
+            _ => {}
+        }
+        let punct = match &token {
+            TokenTree::Punct(punct) => punct.as_char(),
+            _ => ' ',
+        };
+        is_attribute = punct == '#' || (is_attribute && punct == '!');
+    }
+}
+
+/// Whatever the macro may say, a case or a test has.
+#[test]
+fn no_misuse_is_without_a_case() {
+    let sources = [
+        include_str!("arguments.rs"),
+        include_str!("interface.rs"),
+        include_str!("operation.rs"),
+        include_str!("scalar.rs"),
+    ];
+    let mut all = Vec::new();
+    sources.iter().for_each(|source| texts(source.parse().unwrap(), &mut all));
+    let sentences: Vec<&String> = all.iter().filter(|text| text.contains(' ')).collect();
+    assert!(sentences.len() > 30, "{sentences:?}");
+    let cases = [include_str!("tests/misuse.txt"), include_str!("tests.rs")].concat();
+    for sentence in sentences {
+        // Between what is put into it.
+        let pieces =
+            sentence.split('{').flat_map(|piece| piece.split_once('}').map(|(_, rest)| rest).or(Some(piece)));
+        let missing = pieces.filter(|piece| piece.len() > 3).find(|piece| !cases.contains(*piece));
+        assert_eq!(missing, None, "no case has {sentence:?}");
+    }
+}
+
 #[test]
 fn what_needs_no_place_in_the_text_is_said_as_well() {
     for (text, words) in [

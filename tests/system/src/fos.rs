@@ -137,6 +137,18 @@ impl Said {
         ))
     }
 
+    /// Fails unless stdout has lines, in this order and others between them, each with all of its words.
+    pub fn expect_lines(&self, expected: &[&[&str]]) -> Outcome {
+        let mut lines = self.output.lines();
+        for words in expected {
+            if !lines.any(|line| words.iter().all(|word| line.contains(word))) {
+                let output = &self.output;
+                return fail(format!("fos {}: no line in its place holds {words:?}:\n{output}", self.words));
+            }
+        }
+        Ok(())
+    }
+
     /// Fails unless stderr holds this.
     pub fn expect_error(&self, part: &str) -> Outcome {
         if self.errors.contains(part) {

@@ -72,6 +72,18 @@ fn test_program(message: &serde_json::Value) -> Option<TestProgram> {
     Some(TestProgram { package, program, folder: manifest.parent()?.to_owned() })
 }
 
+/// Builds the unit tests of these crates' libraries, a test in itself, and runs them.
+pub fn build_and_run(runner: &mut Runner, packages: impl FnOnce() -> Result<Vec<String>>, profile: &str) {
+    let mut built = Ok(Vec::new());
+    runner.test("unit tests build", || {
+        built = packages().and_then(|packages| build(&packages, profile));
+        built.as_ref().map(|_| ()).map_err(Clone::clone)
+    });
+    for tests in built.unwrap_or_default() {
+        run(runner, &tests);
+    }
+}
+
 /// Runs one crate's tests and counts each.
 pub fn run(runner: &mut Runner, tests: &TestProgram) {
     let began = Instant::now();

@@ -26,7 +26,7 @@ pub fn make(interface: &Interface) -> TokenStream {
         const _: () = {
             #fallback
 
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "a program makes the calls that it needs, or only serves")]
             impl<C: ::fos_messages::rpc::Caller> #client<C> {
                 /// Calls the server there.
                 pub fn new(caller: C, to: ::fos_messages::rpc::Address) -> Self {

@@ -37,7 +37,7 @@ fn field(of: &impl ToTokens, member: &str) -> TokenStream {
 /// Brings the trait that [`field`] may need.
 fn fallback() -> TokenStream {
     quote! {
-        #[allow(unused_imports)]
+        #[allow(unused_imports, reason = "an interface whose types all bring their codecs needs no fallback")]
         use ::fos_messages::rpc::generated::ByPostcard as _;
     }
 }

@@ -20,8 +20,7 @@ pub fn make(interface: &Interface) -> TokenStream {
     let document = format!("Takes the requests for a server of [`{name}`].");
     quote_spanned! {hygienic()=>
         #(#attributes)*
-        // One argument more than the author wrote: the context.
-        #[allow(clippy::too_many_arguments)]
+        #[allow(clippy::too_many_arguments, reason = "one more than the author wrote: the context")]
         #visibility trait #name: 'static {
             #(#functions)*
         }
@@ -33,7 +32,7 @@ pub fn make(interface: &Interface) -> TokenStream {
         const _: () = {
             #fallback
 
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "a program that only asks serves nobody")]
             impl<S: #name> #dispatcher<S> {
                 /// What a runtime serves for this server.
                 pub fn new(server: ::fos_messages::rpc::generated::Rc<S>)

@@ -15,18 +15,10 @@ const LINES_NOW: f64 = 8_600.0;
 
 /// Runs the unit tests of all guest libraries.
 pub fn run(runner: &mut Runner) {
-    let mut built = Ok(Vec::new());
-    runner.test("unit tests build", || {
-        let elsewhere = |name: &str| {
-            [HOST_CRATES, &messages::LIBRARIES, &names::LIBRARIES].iter().any(|list| list.contains(&name))
-        };
-        let libraries = libtest::libraries(|name| !elsewhere(name));
-        built = libraries.and_then(|libraries| libtest::build(&libraries, "dev"));
-        built.as_ref().map(|_| ()).map_err(Clone::clone)
-    });
-    for tests in built.unwrap_or_default() {
-        libtest::run(runner, &tests);
-    }
+    let elsewhere = |name: &str| {
+        [HOST_CRATES, &messages::LIBRARIES, &names::LIBRARIES].iter().any(|list| list.contains(&name))
+    };
+    libtest::build_and_run(runner, || libtest::libraries(|name| !elsewhere(name)), "dev");
     runner.test("the kernel's text is within its limit", || within_limit("kernel_text_bytes"));
     runner.test("instruction counts are those of docs/performance.md", counts_match);
     runner.test("the kernel has not grown beyond what docs/performance.md says", lines_do_not_grow);

@@ -16,14 +16,7 @@ const WITHIN: Duration = Duration::from_secs(90);
 
 /// Runs the libraries' tests, and boots machines with servers.
 pub fn run(runner: &mut Runner) {
-    let mut built = Ok(Vec::new());
-    runner.test("unit tests build", || {
-        built = libtest::build(&LIBRARIES.map(str::to_owned), "dev");
-        built.as_ref().map(|_| ()).map_err(Clone::clone)
-    });
-    for tests in built.unwrap_or_default() {
-        libtest::run(runner, &tests);
-    }
+    libtest::build_and_run(runner, || Ok(LIBRARIES.map(str::to_owned).to_vec()), "dev");
     runner.test("misuse of the interface macro is explained where it is", misuse::is_explained);
     for (name, what, status) in TASKS {
         runner.test(format!("on the machine: {what}"), || task(name, *status));

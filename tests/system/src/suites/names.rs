@@ -3,7 +3,7 @@
 
 use crate::fos::Fos;
 use crate::libtest;
-use crate::runner::{Outcome, Runner, fail};
+use crate::runner::{Outcome, Runner};
 use std::time::Duration;
 
 /// The crates whose unit tests belong here, and not to the suite `kernel`.
@@ -13,14 +13,7 @@ const WITHIN: Duration = Duration::from_secs(90);
 
 /// Runs the libraries' tests, and boots a machine with fleets.
 pub fn run(runner: &mut Runner) {
-    let mut built = Ok(Vec::new());
-    runner.test("unit tests build", || {
-        built = libtest::build(&LIBRARIES.map(str::to_owned), "dev");
-        built.as_ref().map(|_| ()).map_err(Clone::clone)
-    });
-    for tests in built.unwrap_or_default() {
-        libtest::run(runner, &tests);
-    }
+    libtest::build_and_run(runner, || Ok(LIBRARIES.map(str::to_owned).to_vec()), "dev");
     runner.test(
         "fleets on the machine: one grows and shrinks, a member of each is ended under load, nothing is lost",
         fleets,
@@ -53,11 +46,5 @@ const FLEET_SAYS: &[&[&str]] = &[
 fn fleets() -> Outcome {
     let said = Fos::new(&["run", "--image", "fleet", "--accel", "tcg"]).within(WITHIN).run()?;
     said.expect_status(0)?;
-    let mut lines = said.output.lines();
-    for words in FLEET_SAYS {
-        if !lines.any(|line| words.iter().all(|word| line.contains(word))) {
-            return fail(format!("no line in its place holds {words:?}:\n{}", said.output));
-        }
-    }
-    Ok(())
+    said.expect_lines(FLEET_SAYS)
 }

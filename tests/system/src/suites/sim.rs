@@ -21,14 +21,7 @@ const SEEDS_WITH_FAULTS: u32 = 40;
 
 /// Runs the simulator in every way.
 pub fn run(runner: &mut Runner) {
-    let mut built = Ok(Vec::new());
-    runner.test("unit tests build", || {
-        built = libtest::build(&[CRATE.to_owned()], "release");
-        built.as_ref().map(|_| ()).map_err(Clone::clone)
-    });
-    for tests in built.unwrap_or_default() {
-        libtest::run(runner, &tests);
-    }
+    libtest::build_and_run(runner, || Ok(vec![CRATE.to_owned()]), "release");
     runner.test("two processes run a seed alike", two_processes_agree);
     runner.test("a replay prints its trace and compares it", replays);
     runner.test("a run that fails prints the command that repeats it, and that does", failures_repeat);
