@@ -2,7 +2,12 @@
 //! nobody in this scenario really serves are served here, by what answers as little as it may.
 
 use fos_messages::echo::{Echo, EchoDispatcher, Overflow, Refusal};
-use fos_messages::names::{NameError, NamePeers, NamePeersDispatcher, NamesStarterDispatcher, Peer};
+use fos_messages::fleet::{
+    Behind, Figure, Fleet, FleetDispatcher, FleetError, FleetPeers, FleetPeersDispatcher, Seat, Standing,
+};
+use fos_messages::names::{
+    DirectoryKey, NameError, NamePeers, NamePeersDispatcher, NamesStarterDispatcher, Peer,
+};
 use fos_messages::programs::{self, Order, Programs, ProgramsDispatcher, Started};
 use fos_messages::rpc::{Context, Instead, Never, Serve};
 use fos_naming::starter::{Starter, StarterService};
@@ -20,7 +25,9 @@ fn servers() -> Vec<Rc<dyn Serve>> {
     vec![
         ProgramsDispatcher::new(least.clone()),
         EchoDispatcher::new(least.clone()),
-        NamePeersDispatcher::new(least),
+        NamePeersDispatcher::new(least.clone()),
+        FleetDispatcher::new(least.clone()),
+        FleetPeersDispatcher::new(least),
         NamesStarterDispatcher::new(Rc::new(StarterService(Starter::new(super::ROOT_KEY)))),
     ]
 }
@@ -62,6 +69,34 @@ impl NamePeers for Least {
     async fn introduce(&self, _: Context, peer: Peer) -> Result<Vec<Peer>, Instead<NameError>> {
         Ok(vec![peer])
     }
+}
+
+impl Fleet for Least {
+    async fn join(&self, _: Context, _: Seat) -> Result<(), Instead<FleetError>> {
+        Err(Instead::Refused(FleetError::NoRoster))
+    }
+    fn standing(&self, _: Context) -> Result<Standing, Instead<Never>> {
+        Ok(Standing::default())
+    }
+    async fn relocate(&self, _: Context, _: DirectoryKey, _: u64, _: u16) -> Result<(), Instead<FleetError>> {
+        Err(Instead::Refused(FleetError::BadKey))
+    }
+}
+
+impl FleetPeers for Least {
+    fn propose(&self, _: Context, epoch: u32, _: u16, _: u16, _: Vec<Seat>) -> Result<(), Instead<Behind>> {
+        Err(Instead::Refused(Behind { promised: epoch }))
+    }
+    fn commit(&self, _: Context, epoch: u32) -> Result<(), Instead<Behind>> {
+        Err(Instead::Refused(Behind { promised: epoch }))
+    }
+    async fn leave(&self, _: Context) -> Result<(), Instead<Never>> {
+        Err(Instead::NotNow)
+    }
+    fn drain(&self, _: Context) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+    fn report(&self, _: Context, _: Figure) {}
 }
 
 #[cfg(test)]
