@@ -183,12 +183,9 @@ impl Links {
     /// A request over a link, whose answer goes back the same way.
     fn request(&self, number: u32) -> Vec<u8> {
         let (interface, version) = (TillInterface::ID, TillInterface::VERSION);
-        let (kind, status, reply) = (Kind::Request, Status::Done, None);
-        let mut message = Vec::new();
-        Envelope { request: number, interface, operation: 0, epoch: 0, kind, status, version, reply }
-            .write(&mut message);
-        message.extend_from_slice(&7u64.to_le_bytes());
-        message
+        let (kind, status) = (Kind::Request, Status::Done);
+        let envelope = Envelope { request: number, interface, operation: 0, epoch: 0, kind, status, version };
+        [&envelope.to_bytes()[..], &7u64.to_le_bytes()].concat()
     }
 
     /// Anything anywhere in the pages, in full speed, with requests that are good in between; the server's core reads.
