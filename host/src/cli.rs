@@ -65,6 +65,8 @@ pub enum Command {
     Check(CheckArguments),
     /// Start a stopped machine and a debugger on its kernel
     Gdb(GdbArguments),
+    /// List the names of a machine that runs
+    Names(NamesArguments),
     /// Say what this host has, what it lacks, and how to get it
     Doctor,
 }
@@ -331,6 +333,28 @@ pub struct GdbArguments {
     /// Start no debugger: print how to connect one, and keep the machine until it ends
     #[arg(long)]
     pub print: bool,
+}
+
+/// `fos names`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ./fos run --image fleet     in one terminal
+  ./fos names                 in another: all names as a tree, with members, policies and loads
+  ./fos names --follow        and then what changes, until Ctrl-C or the machine's end
+  ./fos names /demo --json    one name and what is below it: {\"schema\":\"fos.names/1\",...}
+
+Exits with 3 if no machine runs, it has no naming fleet, or there is no such name.")]
+pub struct NamesArguments {
+    /// Name to begin with
+    #[arg(default_value = "/")]
+    pub path: String,
+    /// Process number of the `fos run` whose machine is meant, if there are several
+    #[arg(long, value_name = "PID")]
+    pub process: Option<u32>,
+    /// Go on with a line for each change
+    #[arg(long, conflicts_with = "json")]
+    pub follow: bool,
 }
 
 /// Whole pages of memory, at least 16 MiB: less holds no boot archive.

@@ -9,6 +9,7 @@ pub mod build;
 pub mod check;
 pub mod doctor;
 pub mod gdb;
+pub mod names;
 pub mod run;
 pub mod sim;
 pub mod test;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli, talk: Talk) -> Result<u8> {
         Command::Sim { command } => sim::run(&command, session),
         Command::Check(arguments) => check::run(&arguments, session),
         Command::Gdb(arguments) => gdb::run(&arguments, session),
+        Command::Names(arguments) => names::run(&arguments, session),
         Command::Doctor => doctor::run(session),
     }
 }

@@ -13,10 +13,12 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub mod accelerator;
 pub mod console;
+pub mod door;
 pub mod ending;
 pub mod qemu;
 pub mod symbols;
@@ -55,7 +57,10 @@ pub struct Ready {
 pub struct Machine {
     child: Child,
     started: Instant,
-    control: UnixStream,
+    control: Arc<Mutex<UnixStream>>,
+    /// The way in for other commands, if it was opened.
+    door: Option<door::Door>,
+    visitors: Arc<door::Visitors>,
     events: Receiver<Event>,
     console: Console,
     errors: Option<std::thread::JoinHandle<String>>,
@@ -83,8 +88,17 @@ impl Machine {
         let (sender, events) = channel();
         let console = Console::listen(console_port, options.symbols.clone(), show, sender.clone());
         let reader = control.try_clone().doing("preparing the control link")?;
-        std::thread::spawn(move || listen(reader, &sender));
-        Ok(Machine { child, started, control, events, console, errors, next_request: 1 })
+        let (visitors, control) = (Arc::new(door::Visitors::default()), Arc::new(Mutex::new(control)));
+        let listening = visitors.clone();
+        std::thread::spawn(move || listen(reader, &sender, &listening));
+        let (door, next_request) = (None, 1);
+        Ok(Machine { child, started, control, door, visitors, events, console, errors, next_request })
+    }
+
+    /// Lets other commands of `fos` reach it from now on.
+    pub fn open_door(&mut self) -> Result<()> {
+        self.door = Some(door::Door::open(self.control.clone(), self.visitors.clone())?);
+        Ok(())
     }
 
     /// What the console said so far.
@@ -125,7 +139,8 @@ impl Machine {
     /// Sends a message to root.
     pub fn send(&mut self, message: &ToGuest) -> Result<()> {
         let frame = encode(message).doing("encoding a message to the guest")?;
-        self.control.write_all(&frame).doing("writing to the control link")
+        let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        control.write_all(&frame).doing("writing to the control link")
     }
 
     /// A number for a new request.
@@ -268,14 +283,16 @@ fn check_protocol(found: u16) -> Result<()> {
     Err(Failure::new(Code::Conflict, message).hint("run: ./fos build"))
 }
 
-fn listen(mut port: UnixStream, events: &Sender<Event>) {
+fn listen(mut port: UnixStream, events: &Sender<Event>, visitors: &door::Visitors) {
     let mut decoder = Decoder::<ToHost>::new();
     let mut buffer = [0; 16 * 1024];
     while let Ok(length @ 1..) = port.read(&mut buffer) {
         for outcome in decoder.push_all(&buffer[..length]) {
-            let event =
-                outcome.map_or_else(Event::Garbled, |message| Event::Control(message, Instant::now()));
-            let _ = events.send(event);
+            let event = match outcome {
+                Ok(message) => visitors.take(message).map(|message| Event::Control(message, Instant::now())),
+                Err(error) => Some(Event::Garbled(error)),
+            };
+            event.into_iter().for_each(|event| drop(events.send(event)));
         }
     }
     let _ = events.send(Event::Closed);

@@ -5,6 +5,7 @@
 //!   packages/NAME/       Debian packages, unpacked, unmodified
 //!   images/NAME.cpio     boot archives
 //!   console.log          the console of the last `fos run`
+//!   machines/PID-N       sockets of machines that run, for other commands of fos
 //!   accelerator.toml     whether KVM boots our kernel on this machine
 //! ```
 

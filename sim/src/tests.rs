@@ -155,7 +155,7 @@ fn any_process_of_naming_may_end_after_any_message() {
 #[test]
 fn planted_errors_of_naming_are_caught() {
     use crate::scenarios::planted_naming::{
-        ANSWERS_FROM_AN_OLD_MAP, FINDS_A_STRANGER, KEEPS_THE_DEAD, LOSES_REGISTRATIONS,
+        ANSWERS_FROM_AN_OLD_MAP, FINDS_A_STRANGER, KEEPS_NEWS, KEEPS_THE_DEAD, LOSES_REGISTRATIONS,
     };
     let run = |scenario: &'static Scenario, faults| {
         let setup = Setup { scenario, ..naming(1) };
@@ -165,6 +165,8 @@ fn planted_errors_of_naming_are_caught() {
     assert!(old.contains("was answered from version"), "{old:?}");
     let stranger = run(&FINDS_A_STRANGER, &[]);
     assert!(stranger.contains("what nobody registered"), "{stranger:?}");
+    let kept = run(&KEEPS_NEWS, &[]);
+    assert!(kept.contains("who follows the directory has"), "{kept:?}");
     let lost = run(&LOSES_REGISTRATIONS, &[]);
     assert!(lost.contains("registered is false"), "{lost:?}");
     let dead = run(&KEEPS_THE_DEAD, &["kill client-1 at 200us"]);

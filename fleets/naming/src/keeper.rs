@@ -49,7 +49,7 @@ impl Keeper {
 
     fn hear(self: &Rc<Self>, event: Event<'_>) {
         match event {
-            Event::Changed(place, true) => self.look_later(Some(place.clone())),
+            Event::Changed(place, true, _) => self.look_later(Some(place.clone())),
             Event::Began => self.look_later(None),
             Event::Changed(..) | Event::Stopped => {}
         }

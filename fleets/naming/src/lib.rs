@@ -7,6 +7,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod changes;
 pub mod choice;
 pub mod keeper;
 pub mod member;

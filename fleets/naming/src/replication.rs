@@ -31,8 +31,8 @@ const SAY: &Operation = &NamePeersInterface::OPERATIONS[0];
 /// What a replica tells its own server.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// This place has, or has no longer, a record.
-    Changed(&'a Place, bool),
+    /// This place has, or has no longer, a record, since this version.
+    Changed(&'a Place, bool, Version),
     /// An epoch began.
     Began,
     /// This member is none any more and answers nothing: its process should end, so that the others need not wait for it.
@@ -123,6 +123,11 @@ impl Replication {
     /// Who is told of events from now on.
     pub fn tell(&self, listener: Rc<Listener>) {
         *self.listener.borrow_mut() = Some(listener);
+    }
+
+    /// What it runs in.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     /// Its own member name.
@@ -237,7 +242,9 @@ impl Replication {
             match output {
                 Output::Send { to, message } => self.send(to, message),
                 Output::Answer { client, request, answer } => self.answer((client, request), answer),
-                Output::Changed { key, present, .. } => self.notify(Event::Changed(&key, present)),
+                Output::Changed { version, key, present } => {
+                    self.notify(Event::Changed(&key, present, version));
+                }
                 Output::Began(membership) => self.began(&membership),
                 Output::Stopped(why) => {
                     self.has_diverged.set(why == Stop::Diverged);

@@ -1,6 +1,7 @@
 //! What naming answers. Look-ups come from the own copy of the map; changes are judged here as far as one member can, and
 //! the rest by the map's own conditions, at the change's place in the one order of all.
 
+use crate::changes::Changes;
 use crate::choice::{Asker, Candidate, choose};
 use crate::record::{Head, Map, Part, Place, Record, children, head, members};
 use crate::replication::{Event, Replication};
@@ -9,8 +10,12 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
 use fos_messages::names::{
-    DirectoryKey, Entry, Found, LISTED_MAX, LoadFigure, MEMBERS_LISTED_MAX, NameError, Path, Policy, Query,
+    Change, Description, DirectoryKey, Entry, Found, LISTED_MAX, LoadFigure, MEMBERS_LISTED_MAX, NEWS_WITHIN,
+    NameError, News, Path, Policy, Query,
 };
 use fos_messages::rpc::Address;
 use fos_replicated_map::{Identity, Operation, Outcome, Refusal, Request, Version};
@@ -75,12 +80,14 @@ pub struct Server {
     loads: RefCell<BTreeMap<u64, LoadFigure>>,
     /// Choices made, by name.
     turns: RefCell<BTreeMap<Path, u64>>,
+    changes: Rc<Changes>,
 }
 
 impl Server {
     /// A server over its replica.
     pub fn new(replication: Rc<Replication>, round_trips: RoundTrips) -> Rc<Server> {
-        Rc::new(Server { replication, round_trips, loads: RefCell::default(), turns: RefCell::default() })
+        let (loads, turns, changes) = Default::default();
+        Rc::new(Server { replication, round_trips, loads, turns, changes })
     }
 
     /// Makes the top of the tree, once, by the first member.
@@ -160,14 +167,52 @@ impl Server {
     /// too tells its load again.
     pub(crate) fn hear(&self, event: Event<'_>) {
         match event {
-            Event::Changed(Place::Name(_, Part::Member(member)), false) => {
+            Event::Changed(Place::Name(_, Part::Member(member)), false, _) => {
                 self.loads.borrow_mut().remove(member);
             }
-            Event::Changed(Place::Name(path, Part::Head), false) => {
+            Event::Changed(Place::Name(path, Part::Head), false, _) => {
                 self.turns.borrow_mut().remove(path);
             }
+            Event::Stopped => self.changes.wake_all(),
             _ => {}
         }
+        if let Event::Changed(Place::Name(path, part), is_there, version) = event {
+            let member = if let Part::Member(member) = part { Some(*member) } else { None };
+            self.changes.note(version.0, Change { path: path.clone(), member, is_there });
+        }
+    }
+
+    /// What changed at a name and below it since a version; waits for it, but not for ever.
+    pub async fn watch(&self, path: &Path, since: u64) -> Result<News, Unanswered> {
+        let place = self.changes.wait(path).ok_or(Unanswered::NotNow)?;
+        let mut patience = pin!(self.replication.runtime().sleep(NEWS_WITHIN));
+        poll_fn(|context| {
+            let now = match self.replication.read(since) {
+                Ok(map) => map.version().0,
+                Err(refusal) => return Poll::Ready(Err(refusal.into())),
+            };
+            if let Some(news) = self.changes.since(path, since, now) {
+                return Poll::Ready(Ok(news));
+            }
+            place.wake(context.waker());
+            patience
+                .as_mut()
+                .poll(context)
+                .map(|()| Ok(News { until: now, look_again: false, changes: Vec::new() }))
+        })
+        .await
+    }
+
+    /// What is to be said of a name, with its members of processes after `after`, and the map's version.
+    pub fn describe(&self, path: &Path, after: u64, seen: u64) -> Result<(Description, u64), Unanswered> {
+        let map = self.replication.read(seen)?;
+        let Head { policy, owner, version, .. } = head(&map, path).ok_or(NameError::NotFound)?;
+        let loads = self.loads.borrow();
+        let load = |entry: &Entry| loads.get(&entry.address.identity.0).copied().unwrap_or_default();
+        let entries = members(&map, path).filter(|entry| entry.address.identity.0 > after);
+        let members = entries.take(MEMBERS_LISTED_MAX).map(|entry| (entry.clone(), load(entry))).collect();
+        let owner = owner.map(|owner| owner.identity.0);
+        Ok((Description { policy: *policy, version: version.0, owner, members }, map.version().0))
     }
 
     /// Makes a name, with `key` that of the name above. It goes when its owner ends, who is the client or nobody.
@@ -185,7 +230,7 @@ impl Server {
         let above = path.parent().ok_or(NameError::Exists)?;
         self.check_key(&above, key)?;
         let value = Record::Head { lock, policy: Policy::default(), owner };
-        let owner = Identity(owner.map_or(0, |owner| owner.identity.0));
+        let owner = owner.map_or_else(|| nobody_in(path), |owner| Identity(owner.identity.0));
         self.change(client, Operation::Insert { key: Place::Name(path.clone(), Part::Head), value, owner })
             .await
     }
@@ -266,6 +311,20 @@ impl Server {
     ) -> Result<Version, Unanswered> {
         let who = (Identity(client.identity), Request(client.request));
         done(self.replication.update(who.0, who.1, operation).await?)
+    }
+}
+
+/// Whose a name is that lasts: nobody's, but counted together with the others below the same name at the top, so that who
+/// holds one directory's key can't take all the room there is.
+fn nobody_in(path: &Path) -> Identity {
+    let mut components = path.components();
+    match (components.next(), components.next()) {
+        (Some(top), Some(_)) => {
+            // FNV-1a; no process's identity has the highest bit.
+            let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            Identity(1 << 63 | top.bytes().fold(0xcbf2_9ce4_8422_2325, hash))
+        }
+        _ => Identity(0),
     }
 }
 

@@ -8,8 +8,8 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use fos_messages::names::{
-    DirectoryKey, Entry, Found, LoadFigure, NameError, NamePeers, Names, PEERS_TOLD_MAX, Path, Peer, Policy,
-    Query, RequestNumber,
+    Description, DirectoryKey, Entry, Found, LoadFigure, NameError, NamePeers, Names, News, PEERS_TOLD_MAX,
+    Path, Peer, Policy, Query, RequestNumber,
 };
 use fos_messages::rpc::{Address, Context, Instead};
 use fos_replicated_map::{Identity, Member, Operation, Outcome, Version};
@@ -91,6 +91,12 @@ impl Names for Service {
     }
     fn report(&self, context: Context, load: LoadFigure) {
         self.0.report(context.sender.0, load);
+    }
+    async fn watch(&self, _: Context, path: Path, since: u64) -> Answered<News> {
+        Ok(self.0.watch(&path, since).await?)
+    }
+    fn describe(&self, _: Context, path: Path, after: u64, seen: u64) -> Answered<(Description, u64)> {
+        Ok(self.0.describe(&path, after, seen)?)
     }
 }
 

@@ -82,8 +82,10 @@ fn row(key: &str, nanoseconds: f64, how: &str) -> Row {
 }
 
 /// What naming is asked in its scenario.
-const NAMING: [&str; 6] = [
+const NAMING: [&str; 8] = [
     "Names.look_up",
+    "Names.watch",
+    "Names.describe",
     "Names.make",
     "Names.register",
     "Names.unregister",

@@ -61,6 +61,7 @@ fn boot(arguments: &RunArguments, show: Show, words: &[&str], session: Session) 
     let stage = session.talk.stage("booted");
     let mut machine = Machine::start(&options, show)?;
     let ready = machine.wait_ready(boot_within(&options))?;
+    machine.open_door()?;
     stage.done();
     Ok(Booted { options, machine, ready })
 }

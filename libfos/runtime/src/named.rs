@@ -9,17 +9,19 @@
 //! it is refused as `Poisonous`, and a member that lives is told. It may have been innocent, which nobody can tell from
 //! outside; a call that is refused in vain costs less than a third member.
 
+use crate::news::Watch;
 use crate::port::Class;
 use crate::{Instant, Priority, Runtime};
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use fos_abi::Identity;
 use fos_messages::names::{
-    DirectoryKey, Entry, Found, LoadFigure, NameError, NamesClient, NamesInterface, Path, Policy, Query,
-    RequestNumber,
+    Description, DirectoryKey, Entry, Found, LoadFigure, NameError, NamesClient, NamesInterface, Path,
+    Policy, Query, RequestNumber,
 };
 use fos_messages::rpc::{Address, Answered, CallError, Caller, Interface, Operation, SendError, WriteBody};
 
@@ -28,7 +30,7 @@ use crate::Within;
 /// Names that are kept.
 pub const KEPT_MAX: usize = 256;
 /// How long one member of naming may take.
-const NAMING_WITHIN: Duration = Duration::from_millis(250);
+pub(crate) const NAMING_WITHIN: Duration = Duration::from_millis(250);
 /// Answers of one member of naming in a row that led to nobody, before another member is asked.
 const WRONG_MAX: u32 = 3;
 /// How long to wait before a name that has nobody now, or nobody with time, is tried again.
@@ -56,7 +58,7 @@ pub struct Names {
     wrong: Cell<u32>,
 }
 
-type Refused = CallError<NameError>;
+pub(crate) type Refused = CallError<NameError>;
 
 impl Names {
     /// A client of these members of naming, on a machine and core.
@@ -166,6 +168,58 @@ impl Names {
         }
     }
 
+    /// The components directly below a name.
+    pub async fn list(&self, path: &Path) -> Result<Vec<String>, Refused> {
+        let mut found: Vec<String> = Vec::new();
+        loop {
+            let after = found.last().map_or("", String::as_str);
+            let listed = self.ask(Instant::NEVER, "list", |naming| {
+                let (path, after, seen) = (path.clone(), after.to_string(), self.seen.get());
+                async move { naming.list(path, after, seen).await }
+            });
+            let (names, version) = listed.await?;
+            self.saw(version);
+            if names.is_empty() {
+                return Ok(found);
+            }
+            found.extend(names);
+        }
+    }
+
+    /// What is to be said of a name, with all who are registered under it.
+    pub async fn describe(&self, path: &Path) -> Result<Description, Refused> {
+        let mut whole: Option<Description> = None;
+        loop {
+            let last = whole.as_ref().and_then(|whole| whole.members.last());
+            let after = last.map_or(0, |(entry, _)| entry.address.identity.0);
+            let described = self.ask(Instant::NEVER, "describe", |naming| {
+                let (path, seen) = (path.clone(), self.seen.get());
+                async move { naming.describe(path, after, seen).await }
+            });
+            let (description, version) = described.await?;
+            self.saw(version);
+            match &mut whole {
+                Some(whole) if description.members.is_empty() => {
+                    let members = core::mem::take(&mut whole.members);
+                    return Ok(Description { members, ..description });
+                }
+                Some(whole) => whole.members.extend(description.members),
+                None if description.members.is_empty() => return Ok(description),
+                None => whole = Some(description),
+            }
+        }
+    }
+
+    /// The highest version in any answer so far.
+    pub fn seen(&self) -> u64 {
+        self.seen.get()
+    }
+
+    /// Follows what changes at a name and below it.
+    pub fn watch(self: &Rc<Self>, path: Path) -> Watch {
+        Watch::new(self.clone(), path)
+    }
+
     /// A change under one request number, asked of one member after the other until one says what came of it.
     async fn change<F>(
         &self,
@@ -192,6 +246,20 @@ impl Names {
     where
         F: Future<Output = Result<T, Refused>>,
     {
+        self.ask_within(NAMING_WITHIN, deadline, operation, question).await
+    }
+
+    /// The same with the time that one member may take.
+    pub(crate) async fn ask_within<T, F>(
+        &self,
+        time: Duration,
+        deadline: Instant,
+        operation: &str,
+        question: impl Fn(NamesClient<Within>) -> F,
+    ) -> Result<T, Refused>
+    where
+        F: Future<Output = Result<T, Refused>>,
+    {
         let mut outcome = Err(CallError::NotSent(SendError::Closed));
         let mut deaths = 0;
         for _ in 0..2 * self.servers.len() {
@@ -200,7 +268,7 @@ impl Names {
             if left.is_zero() {
                 return Err(CallError::TimedOut);
             }
-            let naming = NamesClient::new(self.runtime.within(left.min(NAMING_WITHIN)), *server);
+            let naming = NamesClient::new(self.runtime.within(left.min(time)), *server);
             outcome = question(naming).await;
             match &outcome {
                 Ok(_) | Err(CallError::Refused(_)) => return outcome,
@@ -247,7 +315,7 @@ impl Names {
         });
     }
 
-    fn saw(&self, version: u64) {
+    pub(crate) fn saw(&self, version: u64) {
         self.seen.set(self.seen.get().max(version));
     }
 

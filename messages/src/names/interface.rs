@@ -9,10 +9,12 @@
 //! | `set_policy` | the same | `NotFound`, `BadKey`, `Changed`, `Full`, `Ended`, `Forgotten` |
 //! | `register` | the same | `NotFound`, `BadKey`, `NotYours`, `TooLong`, `Exists`, `Full`, `Ended`, `Forgotten` |
 //! | `unregister` | the same | `NotFound`, `Full`, `Ended`, `Forgotten` |
+//! | `watch` | yes | never |
+//! | `describe` | yes | `NotFound` |
 //!
 //! A member that is behind what the client has seen, or may not answer, says so (`NotNow`): ask another.
 
-use super::{DirectoryKey, Entry, LoadFigure, NameError, Path, Policy};
+use super::{DirectoryKey, Entry, LoadFigure, NameError, News, Path, Policy};
 use crate::rpc::wire::Scalar;
 use crate::rpc::{Address, interface};
 use alloc::string::String;
@@ -62,6 +64,19 @@ pub struct Peer {
     pub number: u32,
     /// Where the other members write to it.
     pub address: Address,
+}
+
+/// What is to be said of a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// By which rule look-ups choose.
+    pub policy: Policy,
+    /// The version in which the name was made, or its policy set.
+    pub version: u64,
+    /// The process with whose end it goes; none if it lasts.
+    pub owner: Option<u64>,
+    /// Registrations, and what each told last of its load: at most [`MEMBERS_LISTED_MAX`].
+    pub members: Vec<(Entry, LoadFigure)>,
 }
 
 /// Names. Every answer has the version of the map that it is from or made.
@@ -122,6 +137,17 @@ pub trait Names {
     /// A member of any fleet tells how loaded it is.
     #[operation(post)]
     fn report(&self, load: LoadFigure);
+
+    /// What changed at a name and below it after a version: answered as soon as something has, or with nothing after
+    /// [`NEWS_WITHIN`](super::NEWS_WITHIN). The client asks on from the answer, at any member. Nothing of it is kept here
+    /// between two questions, so nothing is lost with a member, or by who asks late: changes that are no longer
+    /// remembered are told as `look_again`. A member that has as many watches as it can answers `NotNow`.
+    #[operation(idempotent, answer_max = 960)]
+    async fn watch(&self, path: Path, since: u64) -> Result<News, NameError>;
+
+    /// What is to be said of a name, with the registrations of processes after one.
+    #[operation(idempotent, answer_max = 900)]
+    fn describe(&self, path: Path, after: u64, seen: u64) -> Result<(Description, u64), NameError>;
 }
 
 /// Between members of naming, over internal mailboxes.

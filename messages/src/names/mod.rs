@@ -5,11 +5,12 @@ mod error;
 mod interface;
 mod path;
 mod starter;
+mod watch;
 
 pub use entry::{DirectoryKey, Entry, LoadFigure, METADATA_BYTES_MAX, METADATA_PAIRS_MAX, Owner, Policy};
 pub use error::NameError;
 pub use interface::{
-    Found, LISTED_MAX, MEMBERS_LISTED_MAX, NamePeers, NamePeersClient, NamePeersDispatcher,
+    Description, Found, LISTED_MAX, MEMBERS_LISTED_MAX, NamePeers, NamePeersClient, NamePeersDispatcher,
     NamePeersInterface, Names, NamesClient, NamesDispatcher, NamesInterface, PEERS_TOLD_MAX, Peer, Query,
     RequestNumber,
 };
@@ -18,3 +19,4 @@ pub use starter::{
     Beginning, NamesStarter, NamesStarterClient, NamesStarterDispatcher, NamesStarterInterface, STARTED_MAX,
     STARTER,
 };
+pub use watch::{CHANGES_TOLD_MAX, Change, NEWS_WITHIN, News};

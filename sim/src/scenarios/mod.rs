@@ -7,6 +7,7 @@ use crate::world::World;
 mod echo;
 mod hostile;
 mod naming;
+mod naming_follower;
 mod naming_open;
 pub mod naming_reads;
 #[cfg(test)]

@@ -6,8 +6,10 @@
 //!
 //! What must hold: an answer is never from an older map than one the client has seen; a look-up names a process that has
 //! registered; at the end every living member has the same map, with every acknowledged registration of a living client in
-//! it, none that was taken back, and none of a client that ended.
+//! it, none that was taken back, and none of a client that ended; and who follows the directory by watching it has come to
+//! the same.
 
+use super::naming_follower::Follower;
 use super::{Course, Scenario};
 use crate::faults::Dangers;
 use crate::run::Figure;
@@ -77,6 +79,7 @@ struct Fleet {
     servers: Vec<(Process, Place)>,
     clients: Vec<(Process, Rc<Cell<bool>>)>,
     ledger: Rc<Ledger>,
+    follower: Rc<Follower>,
     first_servers: u32,
     messages: u64,
     over_at: Cell<Option<u64>>,
@@ -118,12 +121,14 @@ pub(crate) fn begin_with(world: &World, messages: u64, dress: Dress) -> Box<dyn 
         (process, is_over)
     };
     let clients = (0..clients).map(client).collect();
+    let follower = Follower::begin(world, count, addresses, directory());
     let over_at = Cell::new(None);
     Box::new(Fleet {
         world: world.clone(),
         servers,
         clients,
         ledger,
+        follower,
         first_servers: count,
         messages,
         over_at,
@@ -296,6 +301,7 @@ impl Fleet {
             let registered: BTreeSet<u64> =
                 members(&map, &directory()).map(|entry| entry.address.identity.0).collect();
             self.check(process, &registered)?;
+            self.follower.check(&registered)?;
         }
         match (count, digests.len()) {
             (0, _) => Err("no member of naming is left".to_owned()),

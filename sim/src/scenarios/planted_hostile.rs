@@ -4,8 +4,8 @@ use super::Scenario;
 use super::hostile::{SCENARIO, Weakness, begin_with};
 use fos_abi::Identity;
 use fos_messages::names::{
-    DirectoryKey, Entry, Found, LoadFigure, NameError, Names, NamesDispatcher, Path, Policy, Query,
-    RequestNumber,
+    Description, DirectoryKey, Entry, Found, LoadFigure, NameError, Names, NamesDispatcher, News, Path,
+    Policy, Query, RequestNumber,
 };
 use fos_messages::rpc::{Address, Context, Envelope, Instead, Received, SendError, Status};
 use fos_naming::member::Naming;
@@ -237,5 +237,11 @@ impl Names for Open {
     }
     fn report(&self, context: Context, load: LoadFigure) {
         self.honest.report(context, load);
+    }
+    async fn watch(&self, context: Context, path: Path, since: u64) -> Answered<News> {
+        self.honest.watch(context, path, since).await
+    }
+    fn describe(&self, context: Context, path: Path, after: u64, seen: u64) -> Answered<(Description, u64)> {
+        self.honest.describe(context, path, after, seen)
     }
 }

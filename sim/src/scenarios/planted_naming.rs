@@ -5,8 +5,8 @@ use super::Scenario;
 use super::naming::{SCENARIO, begin_with};
 use fos_abi::Identity;
 use fos_messages::names::{
-    DirectoryKey, Entry, Found, LoadFigure, NameError, Names, NamesDispatcher, Path, Policy, Query,
-    RequestNumber,
+    Description, DirectoryKey, Entry, Found, LoadFigure, NameError, Names, NamesDispatcher, News, Path,
+    Policy, Query, RequestNumber,
 };
 use fos_messages::rpc::{Address, Context, Instead};
 use fos_naming::member::Naming;
@@ -42,6 +42,12 @@ pub const FINDS_A_STRANGER: Scenario = Scenario {
     ..SCENARIO
 };
 
+/// Of several changes the last is not told to those who watch.
+pub const KEEPS_NEWS: Scenario = Scenario {
+    begin: |world, messages| begin_with(world, messages, |at, by| dress(at, by, Error::KeepsNews)),
+    ..SCENARIO
+};
+
 /// The member answers look-ups with this process instead of the one that registered.
 pub fn leads_to(runtime: &Runtime, naming: &Naming, address: Address) {
     dress(runtime, naming, Error::LeadsTo(address));
@@ -50,6 +56,7 @@ pub fn leads_to(runtime: &Runtime, naming: &Naming, address: Address) {
 #[derive(Clone, Copy, PartialEq)]
 enum Error {
     LeadsTo(Address),
+    KeepsNews,
     OldMap,
     Loses,
     KeepsDead,
@@ -147,5 +154,15 @@ impl Names for Wrong {
     }
     fn report(&self, context: Context, load: LoadFigure) {
         self.honest.report(context, load);
+    }
+    async fn watch(&self, context: Context, path: Path, since: u64) -> Answered<News> {
+        let mut news = self.honest.watch(context, path, since).await?;
+        if self.error == Error::KeepsNews {
+            news.changes.pop();
+        }
+        Ok(news)
+    }
+    fn describe(&self, context: Context, path: Path, after: u64, seen: u64) -> Answered<(Description, u64)> {
+        self.honest.describe(context, path, after, seen)
     }
 }

@@ -166,6 +166,28 @@ fn a_name_that_is_not_to_last_goes_with_its_maker() {
 }
 
 #[test]
+fn a_directory_that_is_full_says_so_and_leaves_room_for_others() {
+    let town = Town::new(2);
+    let client = town.world.start("client", 1);
+    let names = town.names(&client);
+    town.outcome(&client, async move {
+        let make = async |name: &str| names.make(&path(name), KEY, KEY, true).await;
+        for name in ["/full", "/other"] {
+            make(name).await.unwrap();
+        }
+        let owned_max = fos_replicated_map::Limits::DEFAULT.owned_max;
+        for number in 0..owned_max {
+            make(&format!("/full/n{number}")).await.unwrap();
+        }
+        let full = Err(CallError::Refused(NameError::Full));
+        assert_eq!(make("/full/more").await, full);
+        assert_eq!(make("/full/n0/deeper").await, full);
+        assert_eq!(make("/other/one").await, Ok(()));
+        assert_eq!(make("/third").await, Ok(()));
+    });
+}
+
+#[test]
 fn nobody_takes_a_members_place_or_makes_a_name_anothers() {
     let town = Town::new(2);
     let stranger = town.world.start("stranger", 1);

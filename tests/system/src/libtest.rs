@@ -2,7 +2,7 @@
 //! line counts once, the lines must add up to the summary that libtest prints, and a program that ends without a
 //! summary is a failure whatever its status.
 
-use crate::runner::Runner;
+use crate::runner::{Outcome, Runner, fail};
 use fos_host::cargo;
 use fos_host::children::collect;
 use fos_host::failure::{Code, Failure, Result};
@@ -113,6 +113,17 @@ pub fn run(runner: &mut Runner, tests: &TestProgram) {
             runner.record(&tests.package, took, Some(why));
         }
         Err(why) => runner.record(&tests.package, took, Some(format!("{why} ({})\n{text}", said.status))),
+    }
+}
+
+/// Runs one test that is ignored otherwise, because it is long.
+pub fn run_ignored(tests: &TestProgram, test: &str, within: Duration) -> Outcome {
+    let mut command = Command::new(&tests.program);
+    command.current_dir(&tests.folder).args(["--ignored", "--exact", test]);
+    let said = collect(&mut command, within)?;
+    match Counted::read(&said.output) {
+        Ok(counted) if said.status.success() && counted.passed == [test] => Ok(()),
+        _ => fail(format!("{test} did not pass ({}):\n{}\n{}", said.status, said.output, said.errors)),
     }
 }
 

@@ -9,7 +9,7 @@ use fos_host::failure::{Code, Context, Result};
 use fos_host::guests::HOST_CRATES;
 use std::net::{Ipv4Addr, TcpListener};
 
-const COMMANDS: [&str; 8] = ["build", "run", "test", "bench", "sim", "check", "gdb", "doctor"];
+const COMMANDS: [&str; 9] = ["build", "run", "test", "bench", "sim", "check", "gdb", "names", "doctor"];
 const SIM_COMMANDS: [&str; 5] = ["list", "run", "sweep", "replay", "figure"];
 
 /// Runs the command in every way that needs no machine.
@@ -50,7 +50,7 @@ fn golden_help(words: &[&str], file: &str) -> Outcome {
 
 /// Each documented code that needs no machine, and that stdout stays empty.
 fn exit_codes(runner: &mut Runner) {
-    let cases: [(&str, &[&str], Code, &str); 9] = [
+    let cases: [(&str, &[&str], Code, &str); 10] = [
         ("no subcommand is a usage error", &[], Code::Usage, "Usage"),
         ("an unknown flag is a usage error", &["run", "--nope"], Code::Usage, "--nope"),
         ("256 cores are a usage error", &["run", "--cores", "256"], Code::Usage, "256"),
@@ -69,6 +69,7 @@ fn exit_codes(runner: &mut Runner) {
             Code::Usage,
             "kill PROCESS",
         ),
+        ("no path is a usage error", &["names", "demo"], Code::Usage, "begins with"),
         ("an unknown bench suite is not found", &["bench", "nope"], Code::NotFound, "kernel"),
     ];
     for (name, words, code, part) in cases {
