@@ -62,8 +62,10 @@ pub fn of_kind(kind: Kind) -> impl Iterator<Item = &'static str> {
 /// without an operating system for x86-64 whose `core` is precompiled with SSE, so these flags turn the Linux target
 /// into one: static, at fixed addresses, without start files (docs/toolchain.md).
 pub fn flags(kind: Kind, root: &std::path::Path) -> Vec<String> {
-    let mut flags = vec!["-Crelocation-model=static", "-Cforce-frame-pointers=yes"];
+    let mut flags = vec!["-Crelocation-model=static"];
     if kind == Kind::Kernel {
+        // Its backtraces follow them. Programs print none, and a debugger has their unwind tables.
+        flags.push("-Cforce-frame-pointers=yes");
         // Interrupts of the kernel arrive on its own stack, where a red zone would be overwritten.
         flags.extend(["-Ccode-model=kernel", "-Cno-redzone=yes"]);
         // Nothing unwinds, and a function that never returns need not keep its caller's registers.

@@ -44,8 +44,18 @@ impl<'a, W: Word> Receiver<'a, W> {
                 self.cursor.advance(run);
                 Ok(Some(length as usize))
             }
+            _ if self.is_empty(header) => Ok(None),
             _ => self.receive_other(header, buffer),
         }
+    }
+
+    /// Whether this header says that there is no message, and there is nothing to tell the sender: a poll in vain.
+    #[inline]
+    fn is_empty(&self, header: u64) -> bool {
+        let lap = lap_of(self.cursor.first_header());
+        lap_of(header) == lap.wrapping_sub(1)
+            && self.told_left == self.cursor.run_left()
+            && self.shared.is_open()
     }
 
     /// As [`receive`](Self::receive), behind the end of the run.

@@ -179,6 +179,7 @@ impl Runtime {
     }
 
     /// Takes a message from the first mailbox up to the `last` that has one. A request runs up to where it first waits.
+    #[inline(always)]
     fn take(&self, last: Class, now: Instant) -> Option<Work> {
         let Inner { port, services, tasks, .. } = &*self.0;
         // What the port keeps for itself is not shown.

@@ -196,6 +196,7 @@ impl Services {
     }
 
     /// Counts a request as done and answers it.
+    #[inline]
     fn finish(&self, port: &dyn Port, asker: &Asker, began: Instant, body: AnswerBody) {
         self.load.answered(port.now().nanoseconds.saturating_sub(began.nanoseconds));
         let (status, body) = match body {
@@ -212,6 +213,7 @@ impl Services {
     }
 
     /// Answers, except a post, for which nobody waits.
+    #[inline]
     fn answer(&self, port: &dyn Port, asker: &Asker, status: Status, mut body: Outgoing) {
         if asker.envelope.kind == Kind::Request {
             let message = body.sealed(&Envelope { kind: Kind::Answer, status, ..asker.envelope });

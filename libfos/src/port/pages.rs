@@ -44,20 +44,16 @@ pub struct PageLink {
 }
 
 impl Transport for PageLink {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<bool, LinkError> {
         self.sender.send(message).map_err(meaning)
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, LinkError> {
         match self.receiver.receive(buffer) {
-            Err(ChannelError::Closed) => {
-                // The sender may have sent its last message and closed just between the two looks of `receive`.
-                fence(Ordering::Acquire);
-                self.receiver.receive(buffer).map_err(meaning)
-            }
-            received => received.map_err(meaning),
+            Ok(received) => Ok(received),
+            Err(error) => self.receive_despite(error, buffer),
         }
     }
 
@@ -76,6 +72,22 @@ impl Transport for PageLink {
 
     fn close(&mut self) {
         self.out.close();
+    }
+}
+
+impl PageLink {
+    /// The sender may have sent its last message and closed just between the two looks of a `receive` that found it closed.
+    #[cold]
+    fn receive_despite(
+        &mut self,
+        error: ChannelError,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, LinkError> {
+        if error != ChannelError::Closed {
+            return Err(meaning(error));
+        }
+        fence(Ordering::Acquire);
+        self.receiver.receive(buffer).map_err(meaning)
     }
 }
 

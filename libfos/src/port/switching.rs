@@ -123,7 +123,7 @@ pub struct Switch<G: Ground> {
     /// The destination that was sent to last, as most often the next is.
     last_out: usize,
     /// Whose link is looked at first.
-    turn: usize,
+    turn: u32,
     /// Per class, the places of the links that messages may come from, a bit each: of `outs` for answers, otherwise of `ins`.
     listened: [u32; 3],
     /// Some accepted link's peer has still to be told something.
@@ -245,7 +245,7 @@ impl<G: Ground> Switch<G> {
     }
 
     /// Tries to send over a destination's link.
-    #[inline]
+    #[inline(always)]
     fn send_over(&mut self, place: usize, to: &Address, message: &[u8]) -> bool {
         let out = &mut self.outs[place];
         match &mut out.link {
@@ -259,13 +259,28 @@ impl<G: Ground> Switch<G> {
                 }
                 Err(error) => self.not_sent_over(place, error),
             },
-            Some(link) if link.stage == Stage::Accepted => {
-                self.begin_sending(place);
-                self.has_way_back(to) && self.send_over(place, to, message)
-            }
+            Some(link) if link.stage == Stage::Accepted => self.begin_sending_over(place, to, message),
             // With another key the message has another badge, or none that counts any more.
             Some(link) if link.stage == Stage::Open => self.not_sent_over(place, LinkError::Closed),
             _ => false,
+        }
+    }
+
+    #[cold]
+    fn begin_sending_over(&mut self, place: usize, to: &Address, message: &[u8]) -> bool {
+        self.begin_sending(place);
+        let Some(link) = &mut self.outs[place].link else { return false };
+        if link.stage != Stage::Open {
+            return false;
+        }
+        match link.end.send(message) {
+            Ok(sleeps) => {
+                if sleeps {
+                    self.ground.ring(&to.key);
+                }
+                true
+            }
+            Err(error) => self.not_sent_over(place, error),
         }
     }
 
@@ -474,10 +489,12 @@ impl<G: Ground> Switch<G> {
 
     #[inline]
     fn take_answer(&mut self, only: Option<Identity>, buffer: &mut [u8]) -> Option<Taken> {
-        for place in places(self.listened[Class::Response as usize], 0) {
-            let out = &mut self.outs[place];
-            let sender = out.to.identity;
-            let Some(link) = &mut out.link else { continue };
+        let mut places = self.listened[Class::Response as usize];
+        while places != 0 {
+            let place = places.trailing_zeros() as usize;
+            places &= places - 1;
+            let Some(Out { to, link: Some(link), .. }) = self.outs.get_mut(place) else { continue };
+            let sender = to.identity;
             if only.is_some_and(|only| only != sender) {
                 continue;
             }
@@ -549,19 +566,6 @@ impl<G: Ground> Switch<G> {
             (false, false) => None,
         }
     }
-}
-
-/// The places whose bit is set, from `first` on and round.
-#[inline]
-fn places(set: u32, first: usize) -> impl Iterator<Item = usize> {
-    let from_first = u32::MAX << (first as u32 % u32::BITS);
-    [set & from_first, set & !from_first].into_iter().flat_map(|mut set| {
-        core::iter::from_fn(move || {
-            let place = set.trailing_zeros();
-            set &= set.wrapping_sub(1);
-            (place < u32::BITS).then_some(place as usize)
-        })
-    })
 }
 
 /// Whether answers may come over an offered link.

@@ -5,7 +5,7 @@ use fos_messages::rpc::{Address, Envelope, SendError};
 use fos_runtime::port::{Class, Route};
 
 use super::words::{Word, say};
-use super::{Ground, PLACE_BITS, Switch, Taken, places};
+use super::{Ground, PLACE_BITS, Switch, Taken};
 use crate::port::transport::Transport;
 
 /// A link that a peer offered.
@@ -160,15 +160,20 @@ impl<G: Ground> Switch<G> {
         only: Option<Identity>,
         buffer: &mut [u8],
     ) -> Option<Taken> {
-        for place in places(self.listened[class as usize], self.turn) {
-            let link = &mut self.ins[place];
+        // The bit of whose turn it is comes first.
+        let turn = self.turn;
+        let mut places = self.listened[class as usize].rotate_right(turn);
+        while places != 0 {
+            let place = ((places.trailing_zeros() + turn) % u32::BITS) as usize;
+            places &= places - 1;
+            let Some(link) = self.ins.get_mut(place) else { continue };
             let Some(end) = &mut link.end else { continue };
             if only.is_some_and(|only| only != link.peer) {
                 continue;
             }
             match end.receive(buffer) {
                 Ok(Some(length)) => {
-                    self.turn = place + 1;
+                    self.turn = (place as u32 + 1) % u32::BITS;
                     return Some(link.taken(place, &buffer[..length]));
                 }
                 Ok(None) => {}
