@@ -4,17 +4,21 @@
 
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec;
 use core::cell::Cell;
 use core::time::Duration;
 
 use fos_abi::Error;
 use fos_messages::echo::{Echo, EchoClient, EchoDispatcher, Overflow, Refusal};
-use fos_messages::rpc::{Context, Instead, Never};
+use fos_messages::names::{Found, NamesInterface, Path};
+use fos_messages::rpc::{
+    Address, AnswerBody, Context, Instead, Interface, Never, Outgoing, SendError, Serve, Served, wire,
+};
 use libfos::Start;
 use libfos::measure;
 use libfos::port::thresholds::Thresholds;
 use libfos::runtime::port::{Class, Port};
-use libfos::runtime::{Priority, Step};
+use libfos::runtime::{Names, Priority, Step};
 use libfos::server::Server;
 
 use crate::ground::{Broken, During, Ground};
@@ -44,12 +48,30 @@ impl Echo for Adder {
     }
 }
 
+/// A member of naming that answers every look-up with this address.
+struct OneName(Address);
+
+impl Serve for OneName {
+    fn speaks(&self) -> (u16, u8) {
+        (NamesInterface::ID, NamesInterface::VERSION)
+    }
+    fn serve(self: Rc<Self>, _: u16, _: Context, _: &[u8], mut room: Outgoing) -> Served {
+        let version = 1_u64;
+        match wire::write(&(Found::Ask(self.0), version), room.end()) {
+            Ok(()) => Served::Answer(AnswerBody::Done(room)),
+            Err(_) => Served::Unknown,
+        }
+    }
+}
+
 /// Two runtimes of one thread.
 struct Pair {
     client: Server,
     server: Server,
     /// Calls that were answered rightly.
     answered: Rc<Cell<u64>>,
+    /// The client makes no further call.
+    is_over: Rc<Cell<bool>>,
 }
 
 /// Counts them.
@@ -62,6 +84,7 @@ pub fn measure(ground: &mut Ground, start: &Start) -> Result<(), Broken> {
         call.during("calling over a link")?,
         "a call of two scalars and its answer over a link, stubs, codec, dispatch and tasks of both sides",
     );
+    linked.name_sends().during("sending by name")?;
     let unlinked = Pair::create(ground, start, Thresholds { sends: u32::MAX, ..Thresholds::MACHINE })?;
     while let Step::Did(_) = unlinked.client.runtime.step() {}
     while let Step::Did(_) = unlinked.server.runtime.step() {}
@@ -83,13 +106,17 @@ impl Pair {
         let answered = Rc::new(Cell::new(0));
         let to = server.port.address(Class::External);
         let echo = EchoClient::new(client.runtime.within(PATIENCE), to);
-        let count = answered.clone();
+        let is_over = Rc::new(Cell::new(false));
+        let (count, over) = (answered.clone(), is_over.clone());
         client.runtime.spawn(Priority::Normal, async move {
             while let Ok(3) = echo.sum(1, 2).await {
                 count.set(count.get() + 1);
+                if over.get() {
+                    return;
+                }
             }
         });
-        Ok(Pair { client, server, answered })
+        Ok(Pair { client, server, answered, is_over })
     }
 
     /// Calls until messages go over a link. What is said about links are steps of their own.
@@ -103,6 +130,42 @@ impl Pair {
             }
         }
         Err(Error::TimedOut)
+    }
+
+    /// Counts what a send to a name costs more than one to an address, once the name is known.
+    fn name_sends(&self) -> Result<(), Error> {
+        self.is_over.set(true);
+        self.settle();
+        let to = self.server.port.address(Class::External);
+        self.server.runtime.serve(Class::External, Rc::new(OneName(to)));
+        let names = Names::new(self.client.runtime.clone(), vec![to], (0, 0));
+        let (by_address, by_name) = (self.client.runtime.within(PATIENCE), names.at(Path::root(), PATIENCE));
+        let named = EchoClient::new(by_name, Address::default());
+        let first = named.clone();
+        self.client.runtime.spawn(Priority::Normal, async move { _ = first.noted().await });
+        self.settle();
+        let plain = EchoClient::new(by_address, to);
+        let plain = counted(|| self.post(|| plain.note(7)))?;
+        let named = counted(|| self.post(|| named.note(7)))?;
+        print_count(
+            "name_send_cached_extra",
+            named.less(plain.median),
+            "a send over a link to a name that is known, less one to its address",
+        );
+        Ok(())
+    }
+
+    /// Ticks of a send that wants no answer. The other side takes it.
+    fn post(&self, send: impl FnOnce() -> Result<(), SendError>) -> Result<u64, Error> {
+        let (ticks, sent) = measure::count(send);
+        self.settle();
+        sent.map(|()| ticks).map_err(|_| Error::Full)
+    }
+
+    /// Until both sides have nothing to do.
+    fn settle(&self) {
+        let steps = || [&self.client, &self.server].map(|side| matches!(side.runtime.step(), Step::Did(_)));
+        while steps().contains(&true) {}
     }
 
     /// Ticks of a call, each of which leaves its answer for the next to take. An error if it did not go the way it should.

@@ -56,6 +56,7 @@ pub const MESSAGES: &[Expected] = &[
     target("channel_send_56", Some(40.0), None),
     target("channel_take_56", Some(40.0), None),
     target("rpc_two_scalars", Some(600.0), None),
+    target("name_send_cached_extra", Some(30.0), None),
 ];
 
 /// The simulator suite's keys.

@@ -390,9 +390,20 @@ impl Caller for Within {
     }
 
     fn post(&self, to: &Address, operation: &Operation, body: WriteBody<'_>) -> Result<(), SendError> {
-        let mut message = Vec::new();
-        let envelope = Envelope { epoch: self.epoch, ..to_ask(operation, Kind::Post) };
-        write(&mut message, &envelope, body)?;
-        self.runtime.port().send(to, &message)
+        post(&self.runtime, self.epoch, to, operation, body)
     }
+}
+
+/// Tells, without an answer, under a membership of a fleet, or 0.
+#[inline(always)]
+pub(crate) fn post(
+    runtime: &Runtime,
+    epoch: u32,
+    to: &Address,
+    operation: &Operation,
+    body: WriteBody<'_>,
+) -> Result<(), SendError> {
+    let mut message = Vec::new();
+    write(&mut message, &Envelope { epoch, ..to_ask(operation, Kind::Post) }, body)?;
+    runtime.port().send(to, &message)
 }

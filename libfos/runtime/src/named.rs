@@ -25,7 +25,7 @@ use fos_messages::names::{
 };
 use fos_messages::rpc::{Address, Answered, CallError, Caller, Interface, Operation, SendError, WriteBody};
 
-use crate::Within;
+use crate::{Within, calls};
 
 /// Names that are kept.
 pub const KEPT_MAX: usize = 256;
@@ -39,6 +39,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(1);
 const REDIRECTS_IN_A_ROW: u32 = 4;
 /// A request that was running when this many servers ended is not tried again.
 const DEATHS_MAX: u32 = 2;
+/// A count that [`Names::forgotten`] never has.
+const NEVER_KNOWN: u64 = u64::MAX;
 /// How long a member is looked for that can be told of a poisonous request.
 const REPORT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -54,6 +56,8 @@ pub struct Names {
     seen: Cell<u64>,
     last_number: Cell<u64>,
     kept: RefCell<BTreeMap<Path, Address>>,
+    /// Counts how often something that was kept was forgotten or replaced.
+    forgotten: Cell<u64>,
     /// Answers in a row that led to nobody, of the member that is asked.
     wrong: Cell<u32>,
 }
@@ -65,13 +69,13 @@ impl Names {
     pub fn new(runtime: Runtime, servers: Vec<Address>, place: (u16, u16)) -> Rc<Names> {
         let hash = runtime.port().identity().0;
         let (asked, seen, last_number, kept) = (Cell::new(0), Cell::new(0), Cell::new(0), RefCell::default());
-        let wrong = Cell::new(0);
-        Rc::new(Names { runtime, servers, asked, place, hash, seen, last_number, kept, wrong })
+        let (forgotten, wrong) = (Cell::new(0), Cell::new(0));
+        Rc::new(Names { runtime, servers, asked, place, hash, seen, last_number, kept, forgotten, wrong })
     }
 
     /// Calls to whoever is under a name, each within a time, retries included.
     pub fn at(self: &Rc<Self>, path: Path, time: Duration) -> Named {
-        Named { names: self.clone(), path, time }
+        Named { names: self.clone(), path, time, known: Cell::default(), known_at: Cell::new(NEVER_KNOWN) }
     }
 
     /// Looks a name up at naming, whatever is kept.
@@ -341,7 +345,9 @@ impl Names {
         if kept.len() >= KEPT_MAX && !kept.contains_key(path) {
             kept.pop_first();
         }
-        kept.insert(path.clone(), address);
+        if kept.insert(path.clone(), address).is_some_and(|before| before != address) {
+            self.forgotten.set(self.forgotten.get() + 1);
+        }
     }
 
     /// What the asked member of naming just said was tried: whether somebody was there who does what the name is for.
@@ -355,6 +361,7 @@ impl Names {
     /// What is kept of a name leads nowhere good.
     fn forget(&self, path: &Path) {
         self.kept.borrow_mut().remove(path);
+        self.forgotten.set(self.forgotten.get() + 1);
     }
 }
 
@@ -364,6 +371,10 @@ pub struct Named {
     names: Rc<Names>,
     path: Path,
     time: Duration,
+    /// Where it led last.
+    known: Cell<Address>,
+    /// [`Names::forgotten`] when it was known last: until that changes, it is so.
+    known_at: Cell<u64>,
 }
 
 /// What is done about how a try of a call ended.
@@ -406,20 +417,40 @@ impl Named {
         read: impl Fn(Answered<'_>) -> T,
     ) -> (Then, T) {
         let read = |answered: Answered<'_>| (Then::after(&answered, operation), read(answered));
-        let is_kept = self.names.kept.borrow().contains_key(&self.path);
-        let address = match self.names.resolve(&self.path, deadline).await {
-            Ok(address) => address,
-            Err(error) => return read(Err(error)),
+        let known = self.known();
+        let address = match known {
+            Some(address) => address,
+            None => match self.names.resolve(&self.path, deadline).await {
+                Ok(address) => address,
+                Err(error) => return read(Err(error)),
+            },
         };
         let caller = self.names.runtime.within(self.left(deadline));
         let (then, value) = caller.ask(&address, operation, body, read).await;
         match then {
-            _ if is_kept => {}
+            _ if known.is_some() => {}
             Then::AskAnother => self.names.tried(false, 1),
             Then::AskElsewhere => self.names.tried(false, WRONG_MAX),
             _ => self.names.tried(true, 0),
         }
         (then, value)
+    }
+
+    /// Where the name leads, if that is kept.
+    #[inline]
+    fn known(&self) -> Option<Address> {
+        match self.known_at.get() == self.names.forgotten.get() {
+            true => Some(self.known.get()),
+            false => self.look_in_kept(),
+        }
+    }
+
+    #[inline(never)]
+    fn look_in_kept(&self) -> Option<Address> {
+        let address = self.names.kept.borrow().get(&self.path).copied()?;
+        self.known.set(address);
+        self.known_at.set(self.names.forgotten.get());
+        Some(address)
     }
 
     fn left(&self, deadline: Instant) -> Duration {
@@ -481,9 +512,8 @@ impl Caller for Named {
 
     /// Goes to whom a call went before; `Closed` if there was none, or it has ended: a call finds the next.
     fn post(&self, _: &Address, operation: &Operation, body: WriteBody<'_>) -> Result<(), SendError> {
-        let kept = self.names.kept.borrow().get(&self.path).copied();
-        let address = kept.ok_or(SendError::Closed)?;
-        let sent = self.names.runtime.within(self.time).post(&address, operation, body);
+        let address = self.known().ok_or(SendError::Closed)?;
+        let sent = calls::post(&self.names.runtime, 0, &address, operation, body);
         if sent == Err(SendError::Closed) {
             self.names.forget(&self.path);
         }
