@@ -114,6 +114,11 @@ impl Process {
         self.world.0.inner.borrow_mut().members[self.number].may_panic = true;
     }
 
+    /// Ends it, from outside or by itself.
+    pub fn end(&self) {
+        self.world.0.inner.borrow_mut().kill(self.number);
+    }
+
     /// Whether it has not ended and its core goes on.
     pub fn is_running(&self) -> bool {
         let inner = self.world.0.inner.borrow();

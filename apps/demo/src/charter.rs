@@ -24,11 +24,11 @@ pub const MARKS: Marks = Marks {
 };
 
 /// The charter, with the fleet's key.
-pub fn charter(key: DirectoryKey) -> Result<Charter, PathError> {
+pub fn charter(key: DirectoryKey, marks: Marks) -> Result<Charter, PathError> {
     Ok(Charter {
         name: Path::new(FLEET)?,
         key,
-        marks: MARKS,
+        marks,
         redirect_above: Duration::from_millis(30),
         drain_within: Duration::from_secs(5),
     })

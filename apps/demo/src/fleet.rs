@@ -10,6 +10,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 
 use fos_abi::Identity;
+use fos_demo::charter::MARKS;
 use fos_demo::process::Process;
 use fos_demo::show::{Show, Size};
 use fos_messages::names::{DirectoryKey, NameError, NamesClient, NamesStarterDispatcher, Path, STARTER};
@@ -92,13 +93,14 @@ impl Demo {
         made.map_err(|error| format!("{NAMES} is not made: {error}"))?;
         let process = Process {
             runtime: self.runtime.clone(),
-            naming: servers.clone(),
             names: names.clone(),
             root: self.root.clone(),
             core: self.core,
             cores: (0..self.cores).collect(),
             arguments: Vec::new(),
+            marks: MARKS,
             say,
+            hear: Rc::new(|_| ()),
         };
         let size = Size { loaders: LOADER_CORES.into(), first: 2, stretch: STRETCH, ends_coordinator: true };
         let show = Show::begin(process, self.root_key, size).await?;

@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use fos_messages::names::{DirectoryKey, Entry, Path};
+use fos_messages::names::{DirectoryKey, Entry, NameError, Path};
 use fos_messages::rpc::{Address, CallError, Context, Instead, Never, SendError};
 use fos_runtime::port::Class;
 use fos_runtime::{Named, Names, Priority, Runtime, Within};
@@ -39,7 +39,13 @@ pub async fn run(process: Process, key: DirectoryKey) -> Result<(), String> {
     let address = process.runtime.port().address(Class::External);
     let entry = Entry { address, machine: 0, core: process.core, metadata: Vec::new() };
     let path = Path::new(LOADERS).map_err(|error| error.to_string())?;
-    process.names.register(&path, key, &entry).await.map_err(|error| error.to_string())?;
+    loop {
+        match process.names.register(&path, key, &entry).await {
+            Ok(()) | Err(CallError::Refused(NameError::Exists)) => break,
+            Err(CallError::Refused(error)) => return Err(error.to_string()),
+            Err(_) => process.runtime.sleep(AGAIN_AFTER).await,
+        }
+    }
     loop {
         process.runtime.sleep(PATIENCE).await;
     }

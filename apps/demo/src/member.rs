@@ -2,7 +2,7 @@
 
 use crate::charter::{arguments, charter};
 use crate::notes::{Book, Clients, Members};
-use crate::process::Process;
+use crate::process::{Heard, Process};
 use crate::protocol::{NotesDispatcher, NotesInterface, NotesPeersDispatcher};
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
@@ -15,11 +15,15 @@ pub const PROGRAM: &str = "demo-server";
 
 /// Serves until the fleet needs it no more.
 pub async fn run(process: Process, key: DirectoryKey) -> Result<(), String> {
-    let Process { runtime, names, root, core, cores, say, .. } = process;
+    let Process { runtime, names, root, core, cores, marks, say, hear, .. } = process;
     let order = Order { program: PROGRAM.into(), arguments: arguments("member", key), core };
     let growth = ByPrograms::new(root, order, cores);
-    let charter = charter(key).map_err(|error| error.to_string())?;
-    let tell = move |event| tell(say, core, event);
+    let charter = charter(key, marks).map_err(|error| error.to_string())?;
+    let ear = hear.clone();
+    let tell = move |event| {
+        ear(Heard::Fleet(event));
+        tell(say, core, event);
+    };
     let member = Member::new(&runtime, &names, charter, (0, core), growth, tell);
     let member = member.map_err(|error| error.to_string())?;
     let book = Book::new(runtime, member.clone());
@@ -27,6 +31,7 @@ pub async fn run(process: Process, key: DirectoryKey) -> Result<(), String> {
     member.serve_members(NotesPeersDispatcher::new(Rc::new(Members(book.clone()))));
     member.enter().await.map_err(|error| error.to_string())?;
     book.fetch().await;
+    hear(Heard::Complete);
     member.open().await.map_err(|error| error.to_string())?;
     member.last().await;
     say(format_args!("the member on core {core} has left: it was not needed any more"));

@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
 use fos_messages::programs::ProgramsClient;
-use fos_messages::rpc::Address;
+use fos_runtime::fleet::{Event, Marks};
 use fos_runtime::{Names, Runtime, Within};
 
 /// Where a process finds itself.
@@ -15,8 +15,6 @@ use fos_runtime::{Names, Runtime, Within};
 pub struct Process {
     /// Its runtime.
     pub runtime: Runtime,
-    /// Members of naming.
-    pub naming: Vec<Address>,
     /// Its way to naming.
     pub names: Rc<Names>,
     /// Who starts programs.
@@ -27,8 +25,21 @@ pub struct Process {
     pub cores: Vec<u16>,
     /// Its name and arguments.
     pub arguments: Vec<String>,
+    /// The fleet's water marks.
+    pub marks: Marks,
     /// Says something to people.
     pub say: fn(Arguments<'_>),
+    /// Is told of what happens.
+    pub hear: Rc<dyn Fn(Heard)>,
+}
+
+/// What a member tells of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// What happens in its fleet.
+    Fleet(Event),
+    /// It has all notes.
+    Complete,
 }
 
 /// Runs a member or a loader until it is over.

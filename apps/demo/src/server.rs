@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use core::fmt::Arguments;
 use core::time::Duration;
 
+use fos_demo::charter::MARKS;
 use fos_demo::process::{self, Process};
 use fos_demo::protocol::{Adder, AdderDispatcher};
 use fos_messages::names::{NamesStarterClient, STARTER};
@@ -50,10 +51,11 @@ pub fn run_process(start: &Start) -> Result<(), String> {
     server.block_on(async move {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| error.to_string())?;
-        let names = Names::new(runtime.clone(), naming.clone(), (0, core));
+        let names = Names::new(runtime.clone(), naming, (0, core));
         let root = ProgramsClient::new(runtime.within(PATIENCE), root);
         let cores = (0..cores).collect();
-        process::run(Process { runtime, naming, names, root, core, cores, arguments, say }).await
+        let (marks, hear) = (MARKS, Rc::new(|_| ()));
+        process::run(Process { runtime, names, root, core, cores, arguments, marks, say, hear }).await
     })
 }
 

@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 use core::fmt::Display;
 use core::time::Duration;
 use fos_messages::fleet::{FleetClient, Standing};
-use fos_messages::names::{DirectoryKey, Path};
+use fos_messages::names::{DirectoryKey, NameError, Path};
 use fos_messages::programs::{Order, Started};
-use fos_messages::rpc::Address;
+use fos_messages::rpc::{Address, CallError};
 use fos_runtime::fleet;
 
 /// How long a step may take, on a slow emulator with a busy host.
@@ -59,10 +59,18 @@ impl Show {
         let key = DirectoryKey([port.random(), port.random()]);
         let fleet = Path::new(FLEET).map_err(text)?;
         let mut show = Show { process, key, fleet, size, loaders: Vec::new(), first: None };
-        let charter = charter(key).map_err(text)?;
-        fleet::found(&show.process.names, &charter, root_key).await.map_err(text)?;
+        let charter = charter(key, show.process.marks).map_err(text)?;
+        let names = show.process.names.clone();
+        show.wait_until("naming to make the fleet's name", async || {
+            fleet::found(&names, &charter, root_key).await.is_ok()
+        })
+        .await?;
         let loaders = Path::new(LOADERS).map_err(text)?;
-        show.process.names.make(&loaders, key, key, true).await.map_err(text)?;
+        show.wait_until("naming to make the loaders' name", async || {
+            let made = names.make(&loaders, key, key, true).await;
+            matches!(made, Ok(()) | Err(CallError::Refused(NameError::Exists)))
+        })
+        .await?;
         show.first = Some(show.start("member", show.size.first).await?);
         show.wait_for_members(
             MARKS.members_min,
@@ -77,7 +85,7 @@ impl Show {
             show.process.names.members(&loaders).await.is_ok_and(|found| found.len() == count)
         })
         .await?;
-        let found = show.process.names.members(&loaders).await.map_err(text)?;
+        let found = names.members(&loaders).await.map_err(text)?;
         show.loaders = found.into_iter().map(|entry| entry.address).collect();
         Ok(show)
     }

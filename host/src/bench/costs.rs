@@ -31,6 +31,8 @@ const TIMES: u32 = 500;
 const LOW: usize = 10;
 /// Lines that are written by one core and read by another in one go.
 const LINES: usize = 64;
+/// Processes that are started.
+const STARTS: usize = 60;
 /// A message's calls in the run that times handlers.
 const MESSAGES: u64 = 100_000;
 
@@ -93,6 +95,26 @@ const NAMING: [&str; 8] = [
     "NamePeers.introduce",
 ];
 
+/// What the demo fleet and naming are asked in the scenario `fleet`.
+const FLEET: [&str; 16] = [
+    "Fleet.join",
+    "Fleet.standing",
+    "FleetPeers.commit",
+    "FleetPeers.drain",
+    "FleetPeers.leave",
+    "FleetPeers.propose",
+    "FleetPeers.report",
+    "Loader.check",
+    "Loader.load",
+    "Loader.progress",
+    "Names.list_members",
+    "Names.report",
+    "Notes.read",
+    "Notes.write",
+    "NotesPeers.copy",
+    "NotesPeers.page",
+];
+
 /// The medians of the steps of scenarios, run with a clock beside them.
 fn steps() -> Result<Vec<Row>> {
     let echo = Timed::of("echo")?;
@@ -108,7 +130,33 @@ fn steps() -> Result<Vec<Row>> {
     for handler in NAMING {
         rows.push(naming.row(&format!("handlers.{handler}"), handler)?);
     }
+    let fleet = Timed::of("fleet")?;
+    for handler in FLEET {
+        rows.push(fleet.row(&format!("handlers.{handler}"), handler)?);
+    }
+    let make = naming.median("Names.make")?;
+    rows.push(row("handlers.Names.set_policy", make, "taken to be as long as Names.make"));
+    rows.push(row(
+        "handlers.Programs.start",
+        start_of_a_process()?,
+        "a process of /bin/true started and ended",
+    ));
+    for handler in ["handlers.Programs.end", "handlers.Programs.stop"] {
+        rows.push(row(handler, echo.median("response")?, "taken to be as long as a response"));
+    }
     Ok(rows)
+}
+
+/// How long Linux takes for what root does to start a program.
+fn start_of_a_process() -> Result<f64> {
+    let start = || {
+        let began = Instant::now();
+        let ended = std::process::Command::new("/bin/true").status().doing("starting /bin/true");
+        ended.map(|_| began.elapsed().as_nanos() as f64)
+    };
+    let mut times = (0..STARTS).map(|_| start()).collect::<Result<Vec<f64>>>()?;
+    times.sort_by(f64::total_cmp);
+    Ok(times[STARTS / LOW])
 }
 
 /// A scenario's steps, timed.

@@ -5,6 +5,7 @@ use crate::run::Figure;
 use crate::world::World;
 
 mod echo;
+mod fleet;
 mod hostile;
 mod naming;
 mod naming_follower;
@@ -12,6 +13,8 @@ mod naming_open;
 pub mod naming_reads;
 #[cfg(test)]
 pub(crate) mod planted;
+#[cfg(test)]
+pub(crate) mod planted_fleet;
 #[cfg(test)]
 pub(crate) mod planted_hostile;
 #[cfg(test)]
@@ -49,6 +52,7 @@ pub trait Course {
 pub const SCENARIOS: &[Scenario] = &[
     echo::SCENARIO,
     naming::SCENARIO,
+    fleet::SCENARIO,
     hostile::SCENARIO,
     poison::SCENARIO,
     naming_reads::RARE,

@@ -42,6 +42,11 @@ impl Agreement {
         is_in.then_some(&self.in_force)
     }
 
+    /// The members of the last epoch that it heard of.
+    pub fn last(&self) -> &Roster {
+        &self.in_force
+    }
+
     /// Whether it was a member in the last epoch that it heard of.
     pub fn is_member(&self) -> bool {
         self.counts_in(self.me)

@@ -110,11 +110,11 @@ impl Member {
 
     /// An epoch has begun here.
     fn began(self: &Rc<Self>) {
-        let (seats, coordinates) = {
+        let (roster, coordinates) = {
             let agreement = self.agreement.borrow();
-            let seats = agreement.roster().map(|roster| roster.seats().to_vec()).unwrap_or_default();
-            (seats, agreement.is_coordinator())
+            (agreement.last().clone(), agreement.is_coordinator())
         };
+        let seats = roster.seats();
         let is_in = |identity: u64| seats.iter().any(|seat| seat.identity().0 == identity);
         self.coming.borrow_mut().retain(|seat| !is_in(seat.identity().0));
         self.going.borrow_mut().retain(|identity| is_in(*identity));
@@ -123,9 +123,8 @@ impl Member {
         let mut awaited = self.awaited.get();
         awaited.take_if(came);
         self.awaited.set(awaited);
-        self.watch(&seats);
-        let epoch = self.agreement.borrow().promised();
-        self.tell(Event::Began { epoch, members: seats.len(), coordinates });
+        self.watch(seats);
+        self.tell(Event::Began { epoch: roster.epoch(), members: seats.len(), coordinates });
     }
 
     /// Sees to it that the ends of these are heard of.

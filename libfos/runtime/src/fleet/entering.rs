@@ -5,12 +5,14 @@
 //! was then told by everybody registered that they belong to none. Whoever belongs to one was registered before, so it would
 //! have been asked.
 
+use super::admission::Door;
 use super::member::{AGAIN_AFTER, Member};
 use super::roster::Roster;
+use crate::Instant;
 use alloc::rc::Rc;
 use core::time::Duration;
 use fos_messages::fleet::{FleetClient, FleetError, Seat};
-use fos_messages::names::{DirectoryKey, NameError, Policy};
+use fos_messages::names::{DirectoryKey, NameError, Path, Policy};
 use fos_messages::rpc::CallError;
 
 /// How long a process tries to become a member.
@@ -69,9 +71,7 @@ impl Member {
     pub async fn enter(self: &Rc<Self>) -> Result<(), EnterError> {
         let deadline = self.now().after(ENTER_WITHIN);
         let mut founder = Founder::IsNot;
-        while let Err(error) = self.register(&self.terms.members).await {
-            self.again(deadline, error).await?;
-        }
+        self.register_before(deadline, &self.terms.members).await?;
         loop {
             match self.ask_everybody().await? {
                 Asked::Joined => break,
@@ -90,7 +90,20 @@ impl Member {
         Ok(())
     }
 
-    async fn again(&self, deadline: crate::Instant, error: CallError<NameError>) -> Result<(), EnterError> {
+    /// Lets clients in: from now on the fleet's name leads here too.
+    pub async fn open(&self) -> Result<(), EnterError> {
+        self.admission.set_door(Door::Open);
+        self.register_before(self.now().after(ENTER_WITHIN), &self.terms.charter.name).await
+    }
+
+    async fn register_before(&self, deadline: Instant, path: &Path) -> Result<(), EnterError> {
+        while let Err(error) = self.register(path).await {
+            self.again(deadline, error).await?;
+        }
+        Ok(())
+    }
+
+    async fn again(&self, deadline: Instant, error: CallError<NameError>) -> Result<(), EnterError> {
         match error {
             CallError::Refused(refused) => Err(EnterError::Refused(refused)),
             _ if self.now() > deadline => Err(EnterError::TimedOut),

@@ -31,23 +31,25 @@ pub trait Growth {
     fn give_up(&self, started: Identity) -> Coming<'_, ()>;
 }
 
-/// Members are programs, each on a core of its own while there are cores.
+/// Members are programs, each on a core of its own while there are cores on which members come.
 pub struct ByPrograms {
     root: ProgramsClient<Within>,
     order: Order,
     cores: Vec<u16>,
-    /// The numbers of those that were started, by process.
-    started: RefCell<BTreeMap<u64, u64>>,
+    /// The numbers of those that were started, and their cores, by process.
+    started: RefCell<BTreeMap<u64, (u64, u16)>>,
+    /// How many did not come, by core: perhaps something is wrong with it.
+    failed: RefCell<BTreeMap<u16, usize>>,
 }
 
 impl ByPrograms {
     /// Has `order` started on one of these cores; its own core is not looked at. Without cores, nothing is started.
     pub fn new(root: ProgramsClient<Within>, order: Order, cores: Vec<u16>) -> Rc<ByPrograms> {
-        Rc::new(ByPrograms { root, order, cores, started: RefCell::default() })
+        Rc::new(ByPrograms { root, order, cores, started: RefCell::default(), failed: RefCell::default() })
     }
 
     fn number(&self, started: Identity) -> Option<u64> {
-        self.started.borrow().get(&started.0).copied()
+        self.started.borrow().get(&started.0).map(|(number, _)| *number)
     }
 }
 
@@ -55,14 +57,15 @@ impl Growth for ByPrograms {
     fn grow(&self, core: Option<u16>, taken: Vec<u16>) -> Coming<'_, Result<Identity, CallError<Refusal>>> {
         Box::pin(async move {
             let members_on = |core: &u16| taken.iter().filter(|taken| *taken == core).count();
-            let emptiest = || self.cores.iter().min_by_key(|core| members_on(core)).copied();
-            let core = core.or_else(emptiest).ok_or(CallError::Refused(Refusal::NotStarted))?;
+            let failed_on = |core: &u16| self.failed.borrow().get(core).copied();
+            let best = || self.cores.iter().min_by_key(|core| (failed_on(core), members_on(core))).copied();
+            let core = core.or_else(best).ok_or(CallError::Refused(Refusal::NotStarted))?;
             let started = self.root.start(&Order { core, ..self.order.clone() }).await?;
             let mut known = self.started.borrow_mut();
             if known.len() >= STARTED_MAX {
                 known.pop_first();
             }
-            known.insert(started.identity, started.number);
+            known.insert(started.identity, (started.number, core));
             Ok(Identity(started.identity))
         })
     }
@@ -77,10 +80,11 @@ impl Growth for ByPrograms {
 
     fn give_up(&self, started: Identity) -> Coming<'_, ()> {
         Box::pin(async move {
-            if let Some(number) = self.number(started) {
+            let known = self.started.borrow_mut().remove(&started.0);
+            if let Some((number, core)) = known {
+                *self.failed.borrow_mut().entry(core).or_default() += 1;
                 // Refused only if it has ended, which is what is wanted.
                 let _ = self.root.stop(number).await;
-                self.started.borrow_mut().remove(&started.0);
             }
         })
     }

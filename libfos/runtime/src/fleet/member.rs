@@ -1,7 +1,7 @@
 //! One member of a fleet: what it knows, and the tasks that keep it one. Its life is in the files beside this one: `entering`,
 //! `changing` the membership, `regulating` the fleet's size, `leaving`; `service` is what it is asked meanwhile.
 
-use super::admission::{Admission, Admitted, Door};
+use super::admission::{Admission, Admitted};
 use super::agreement::Agreement;
 use super::charter::{Charter, CharterError, Event, Terms};
 use super::gate::Gated;
@@ -151,12 +151,6 @@ impl Member {
     /// How many requests took how long.
     pub fn histogram(&self) -> Histogram {
         self.admission.meter.histogram()
-    }
-
-    /// Lets clients in: from now on the fleet's name leads here too.
-    pub async fn open(&self) -> Result<(), CallError<NameError>> {
-        self.admission.set_door(Door::Open);
-        self.register(&self.terms.charter.name).await
     }
 
     /// Waits until this member has left.

@@ -19,7 +19,7 @@ const BEAT: Duration = Duration::from_millis(20);
 /// How long a figure that has not changed is good for.
 const REPORT_AT_LATEST: Duration = Duration::from_millis(500);
 /// How long a member that was started may take to come.
-const COMES_WITHIN: Duration = Duration::from_secs(10);
+const COMES_WITHIN: Duration = Duration::from_secs(5);
 /// How long a post or a request to leave may take.
 const TELL_WITHIN: Duration = Duration::from_millis(100);
 

@@ -172,6 +172,28 @@ mod tests {
         assert!((60..80).all(|look| regulator.look(at(look), &figures(1, 0)) == Advice::Stay));
     }
 
+    /// How often a fleet changes under a load that is now above the one mark and now below the other.
+    fn changes_under_noise(marks: Marks) -> usize {
+        let mut regulator = Regulator::new(marks).unwrap();
+        let (mut members, mut changes) = (2usize, 0);
+        for look in 0..1000 {
+            let requests = if look % 4 < 2 { 24u32 } else { 1 };
+            match regulator.look(at(look), &figures(members, requests.div_ceil(members as u32))) {
+                Advice::Grow => (members, changes) = (members + 1, changes + 1),
+                Advice::Shrink(_) => (members, changes) = (members - 1, changes + 1),
+                Advice::Stay => {}
+            }
+        }
+        changes
+    }
+
+    #[test]
+    fn without_looks_that_agree_and_without_rest_it_would_swing() {
+        assert_eq!(changes_under_noise(MARKS), 0);
+        let hasty = Marks { looks: 1, rest: Duration::ZERO, ..MARKS };
+        assert!(changes_under_noise(hasty) > 400, "{}", changes_under_noise(hasty));
+    }
+
     #[test]
     fn a_steady_load_does_not_make_it_swing() {
         let mut regulator = Regulator::new(MARKS).unwrap();
