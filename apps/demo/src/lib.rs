@@ -12,6 +12,9 @@
 
 extern crate alloc;
 
+#[cfg(test)]
+extern crate std;
+
 pub mod charter;
 pub mod loader;
 pub mod member;
@@ -19,3 +22,6 @@ pub mod notes;
 pub mod process;
 pub mod protocol;
 pub mod show;
+
+#[cfg(test)]
+mod tutorial;
