@@ -10,6 +10,7 @@ extern crate std;
 pub mod changes;
 pub mod choice;
 pub mod keeper;
+pub mod limits;
 pub mod member;
 pub mod record;
 pub mod replication;

@@ -22,7 +22,7 @@ use libfos::root::Root;
 use libfos::server::Server;
 use libfos::{Start, println};
 
-libfos::entry!(main, heap = 8 << 20);
+libfos::entry!(main, heap = fos_naming::limits::HEAP_BYTES);
 
 /// How long the starter and the other members may take, on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);

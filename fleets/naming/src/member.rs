@@ -2,6 +2,7 @@
 //! answer; before that it says `NotNow`.
 
 use crate::keeper::Keeper;
+use crate::limits::LIMITS;
 use crate::record::{Place, Record};
 use crate::replication::Replication;
 use crate::server::{ASSUMED, Server, Unanswered};
@@ -12,7 +13,7 @@ use fos_messages::names::{
     DirectoryKey, NameError, NamePeersClient, NamePeersDispatcher, NamesDispatcher, Peer,
 };
 use fos_messages::rpc::{Address, CallError};
-use fos_replicated_map::{Identity, Limits, Member, Operation};
+use fos_replicated_map::{Identity, Member, Operation};
 use fos_runtime::Runtime;
 use fos_runtime::port::Class;
 
@@ -31,7 +32,7 @@ pub struct Naming {
 impl Naming {
     /// The first member: `/` is made with this key.
     pub async fn first(runtime: Runtime, me: Member, root_key: DirectoryKey) -> Result<Naming, Unanswered> {
-        let naming = Naming::assemble(&runtime, Replication::first(runtime.clone(), me, Limits::DEFAULT));
+        let naming = Naming::assemble(&runtime, Replication::first(runtime.clone(), me, LIMITS));
         let address = runtime.port().address(Class::Internal);
         let insert = Operation::Insert {
             key: Place::Peer(me.machine.0, me.number),
@@ -57,7 +58,7 @@ impl Naming {
             match sponsor.introduce(own).await {
                 Ok(peers) => {
                     let able = &sponsors[place..];
-                    let replication = Replication::joining(runtime.clone(), me, able, Limits::DEFAULT);
+                    let replication = Replication::joining(runtime.clone(), me, able, LIMITS);
                     for peer in peers {
                         replication.introduce(Member::new(peer.machine, peer.number), peer.address);
                     }

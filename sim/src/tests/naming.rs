@@ -175,7 +175,7 @@ fn a_directory_that_is_full_says_so_and_leaves_room_for_others() {
         for name in ["/full", "/other"] {
             make(name).await.unwrap();
         }
-        let owned_max = fos_replicated_map::Limits::DEFAULT.owned_max;
+        let owned_max = fos_naming::limits::LIMITS.owned_max;
         for number in 0..owned_max {
             make(&format!("/full/n{number}")).await.unwrap();
         }
