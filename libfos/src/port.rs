@@ -5,11 +5,12 @@
 //! here is process-wide.
 //!
 //! ```text
-//!  response   512 slots   answers; notices of watches, which set half of them aside     key: SEND, RING
-//!  internal   256 slots   requests of the own fleet                                     key: and WATCH, ATTACH
-//!  external   512 slots   requests of clients, 64 of one client at most                 key: and WATCH, ATTACH
+//!  response   512 slots   answers; notices of watches, which set half of them aside     key: SEND, RING, ATTACH
+//!  internal   256 slots   requests of the own fleet                                     key: and WATCH
+//!  external   512 slots   requests of clients, 64 of one client at most                 key: and WATCH
 //! ```
 
+mod lending;
 mod pages;
 mod switching;
 pub mod thresholds;
@@ -23,16 +24,16 @@ use core::time::Duration;
 
 use fos_abi::capability::Handle;
 use fos_abi::key::KeyRights;
-use fos_abi::mailbox::{MESSAGE_MAX, SHARE};
+use fos_abi::mailbox::SHARE;
 use fos_abi::{Error, Identity, Key};
-use fos_messages::rpc::{ADDRESS_SIZE, Address, SendError};
+use fos_messages::rpc::{ADDRESS_SIZE, Address, Envelope, Kind, Received, SendError, Status};
 use fos_messages::start::Start;
 use fos_runtime::Instant;
-use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route};
+use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, LENT_MAX, Poison, Port, Route};
 
 use crate::arch;
 use crate::calls;
-use crate::channel::Poller;
+use crate::channel::{self, Poller};
 use crate::clock::{Clock, Deadline};
 use crate::mailbox::{self, Mailbox, Message};
 use crate::memory::{Memory, MemoryError};
@@ -78,7 +79,7 @@ pub struct KernelPort {
     inboxes: [Inbox; 3],
     switch: RefCell<Switch<Kernel>>,
     /// Where a message from a link is while it is shown.
-    buffer: RefCell<Box<[u8; MESSAGE_MAX]>>,
+    buffer: RefCell<Box<[u8; channel::MESSAGE_MAX]>>,
     /// Whether links are looked at before a mailbox that has a message, in turns.
     links_first: Cell<bool>,
     identity: Identity,
@@ -101,21 +102,21 @@ impl KernelPort {
     ) -> Result<KernelPort, MemoryError> {
         let (identity, clock) = (Identity(start.identity), Clock::new(start.tsc_hz));
         let mut inbox = |class: Class, rights| create_inbox(memory, SLOTS[class as usize], rights, identity);
-        let answers = KeyRights::SEND.with(KeyRights::RING);
-        let requests = answers.with(KeyRights::WATCH).with(KeyRights::ATTACH);
+        let answers = KeyRights::SEND.with(KeyRights::RING).with(KeyRights::ATTACH);
+        let requests = answers.with(KeyRights::WATCH);
         let inboxes = [
             inbox(Class::Response, answers)?,
             inbox(Class::Internal, requests)?,
             inbox(Class::External, requests)?,
         ];
         let response = &inboxes[Class::Response as usize];
-        let kernel = Kernel::new(memory.split(pages::FRAMES).ok(), clock, response.handle);
+        let kernel = Kernel::new(memory.split(pages::FRAMES + lending::FRAMES).ok(), clock, response.handle);
         // Under an emulator, which takes turns between cores, who polls takes the time in which the sender would run.
         let poller = if arch::is_emulated() { Poller::NEVER } else { Poller::new(clock.ticks(POLL_MAX)) };
         Ok(KernelPort {
             switch: RefCell::new(Switch::new(kernel, thresholds, response.address)),
             inboxes,
-            buffer: RefCell::new(Box::new([0; MESSAGE_MAX])),
+            buffer: RefCell::new(Box::new([0; channel::MESSAGE_MAX])),
             links_first: Cell::new(false),
             identity,
             clock,
@@ -251,14 +252,57 @@ impl KernelPort {
         let incoming = read(&message);
         match incoming.event {
             Event::Ended { cookie } => self.peer_ended(cookie),
-            Event::Message(bytes) if self.heard(class, &message, bytes) => return true,
+            Event::Message(bytes) if self.heard(class, &message, bytes) => {
+                if let Some((length, head)) = switching::lent(bytes) {
+                    self.take_lent(class, &message, length, head, show);
+                }
+                return true;
+            }
             Event::Message(_) => {}
         }
         show(class, incoming);
         true
     }
 
-    /// Whether a message is about links, and is dealt with.
+    /// Shows a message that is in lent pages. Whoever asks for more than there is memory for is told so; an answer that there is
+    /// no memory for ends its call.
+    #[cold]
+    fn take_lent(
+        &self,
+        class: Class,
+        message: &Message<'_>,
+        length: usize,
+        head: &[u8],
+        show: &mut dyn FnMut(Class, Incoming<'_>),
+    ) {
+        let (sender, badge, route) = (message.sender(), message.badge(), Route::MAILBOX);
+        let right = message.accept().ok();
+        let copied = right.and_then(|right| self.switch.borrow().ground.borrow(right, length));
+        if let Some(bytes) = copied {
+            return show(class, Incoming { sender, badge, route, event: Event::Message(&bytes) });
+        }
+        let Some(Received { envelope, reply, .. }) = Envelope::read(head) else { return };
+        let refused = |status| Envelope { kind: Kind::Answer, status, ..envelope }.to_bytes();
+        match (envelope.kind, reply) {
+            (Kind::Answer, _) if class == Class::Response => {
+                let bytes = refused(Status::Unsendable);
+                show(class, Incoming { sender, badge, route, event: Event::Message(&bytes) });
+            }
+            (Kind::Request, Some(reply)) => {
+                let reply = Address { identity: sender, ..Address::from_bytes(reply) };
+                // A client without room for an answer does without.
+                let _ = self.switch.borrow_mut().send(&reply, &refused(Status::Overloaded), || false);
+            }
+            _ => {}
+        }
+    }
+
+    /// Messages in pages that their receivers have not given back yet.
+    pub fn lent(&self) -> usize {
+        self.switch.borrow().ground.lent()
+    }
+
+    /// Whether a message is about links or lent pages, and what is about links is dealt with.
     fn heard(&self, class: Class, message: &Message<'_>, bytes: &[u8]) -> bool {
         let from = (message.sender(), message.badge());
         let accept = |kernel: &Kernel| kernel.accept(message.accept().ok()?);
@@ -326,14 +370,14 @@ impl Port for KernelPort {
     }
 
     fn ask(&self, to: &Address, request: &mut Vec<u8>) -> Result<(), SendError> {
-        if request.len() > MESSAGE_MAX - ADDRESS_SIZE {
+        if request.len() > LENT_MAX - ADDRESS_SIZE {
             return Err(SendError::TooLong);
         }
         self.switch.borrow_mut().ask(to, request, || self.is_watched(to))
     }
 
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
-        if message.len() > MESSAGE_MAX {
+        if message.len() > LENT_MAX {
             return Err(SendError::TooLong);
         }
         self.switch.borrow_mut().send(to, message, || self.is_watched(to))

@@ -4,9 +4,10 @@
 
 use crate::Random;
 use fos_abi::key::{KeyRights, MailboxId};
-use fos_abi::mailbox::{MESSAGE_MAX, SHARE, slots_for};
+use fos_abi::mailbox::SHARE;
 use fos_abi::{Identity, Key};
 use fos_messages::rpc::SendError;
+use fos_runtime::port::{LENT_MAX, slots_taken};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What lies in a mailbox.
@@ -102,10 +103,10 @@ impl Mailbox {
 
     /// Takes slots for a message of this length, or refuses it and changes nothing.
     pub fn accept(&mut self, from: Identity, length: usize, now: u64) -> Result<Accepted, SendError> {
-        if length > MESSAGE_MAX {
+        if length > LENT_MAX {
             return Err(SendError::TooLong);
         }
-        let slots = slots_for(length) as u32;
+        let slots = slots_taken(length) as u32;
         let held = self.senders.get(&from.0).map_or(0, |sender| sender.slots);
         let is_full = self.used + self.reserved + slots > self.slots || held + slots > self.share();
         if is_full || now < self.full_until {
@@ -140,7 +141,7 @@ impl Mailbox {
         let letter = self.queue.pop_front()?;
         match &letter {
             Letter::Message { from, bytes, number, .. } => {
-                let slots = slots_for(bytes.len()) as u32;
+                let slots = slots_taken(bytes.len()) as u32;
                 let sender = self.senders.get_mut(&from.0).expect("who sent something is known");
                 sender.slots -= slots;
                 sender.taken += 1;
@@ -185,8 +186,8 @@ mod tests {
             mailbox.put(message(ONE, number, 10));
         }
         assert_eq!(mailbox.accept(ONE, 10, 0), Err(SendError::Full));
-        assert!(mailbox.accept(Identity(2), MESSAGE_MAX, 0).is_ok());
-        assert_eq!(mailbox.accept(Identity(3), MESSAGE_MAX + 1, 0), Err(SendError::TooLong));
+        assert!(mailbox.accept(Identity(2), LENT_MAX, 0).is_ok());
+        assert_eq!(mailbox.accept(Identity(3), LENT_MAX + 1, 0), Err(SendError::TooLong));
         assert!(mailbox.take().is_some());
         assert!(mailbox.accept(ONE, 10, 0).is_ok());
     }

@@ -32,8 +32,8 @@ use crate::memory::{self, Frames, Piece};
 use crate::program::{Number, Program, Purpose, badge};
 use crate::server::Server;
 
-/// Frames that a native program gets for itself: 2 MiB.
-const NATIVE_FRAMES: u64 = 512;
+/// Frames that a native program gets for itself: 4 MiB.
+const NATIVE_FRAMES: u64 = 1024;
 /// Frames that a Linux program gets, all its memory: 16 MiB.
 const LINUX_FRAMES: u64 = 4096;
 /// What a Linux program finds in its environment.

@@ -4,7 +4,7 @@
 use crate::port::{AnswerRoom, Port};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use fos_abi::mailbox::slots_for;
+use fos_abi::mailbox::{MESSAGE_MAX, slots_for};
 use fos_messages::rpc::{Address, CallError, ENVELOPE_SIZE, SendError};
 
 /// Peers that are remembered and watched at once.
@@ -40,9 +40,10 @@ pub struct Peers {
     promised: u32,
 }
 
-/// Slots that an answer of at most this many body bytes takes.
+/// Slots that an answer of at most this many body bytes takes at most: a longer one than a mailbox takes, in lent pages,
+/// takes fewer than the longest of the others.
 pub fn answer_slots(answer_max: usize) -> u32 {
-    slots_for(ENVELOPE_SIZE + answer_max) as u32
+    slots_for((ENVELOPE_SIZE + answer_max).min(MESSAGE_MAX)) as u32
 }
 
 impl Peers {

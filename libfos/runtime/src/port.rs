@@ -4,6 +4,7 @@
 use crate::Instant;
 use alloc::vec::Vec;
 use fos_abi::Identity;
+use fos_abi::mailbox::{MESSAGE_MAX, slots_for};
 use fos_messages::rpc::{Address, SendError};
 
 /// A server's three mailboxes, in the order in which they are served.
@@ -26,6 +27,14 @@ impl Class {
     pub fn up_to(self) -> &'static [Class] {
         Class::ALL.split_at(self as usize + 1).0
     }
+}
+
+/// Bytes of the longest message that a port sends. What no mailbox takes in one piece goes by pages that are lent.
+pub const LENT_MAX: usize = 64 * 1024;
+
+/// Slots that a message of this many bytes takes in its receiver's mailbox; one for a message in lent pages.
+pub const fn slots_taken(length: usize) -> usize {
+    if length > MESSAGE_MAX { 1 } else { slots_for(length) }
 }
 
 /// Which way a message came, so that an answer may go back the same way. [`Route::MAILBOX`]: only by an address.
@@ -80,7 +89,7 @@ pub trait Port {
     /// [added](fos_messages::rpc::Envelope::add_reply); over a channel the answer finds its way back without.
     fn ask(&self, to: &Address, request: &mut Vec<u8>) -> Result<(), SendError>;
 
-    /// Sends a message, whole or not at all.
+    /// Sends a message of up to [`LENT_MAX`] bytes, whole or not at all.
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError>;
 
     /// Sends a message back the way another came.

@@ -14,6 +14,7 @@ use core::cell::{Cell, RefCell};
 use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll};
 use fos_abi::Identity;
+use fos_abi::mailbox::MESSAGE_MAX;
 use fos_messages::rpc::wire::Scalar;
 use fos_messages::rpc::{
     self, Address, AnswerBody, Context, Envelope, Kind, Outgoing, Received, Serve, Served, Status,
@@ -222,6 +223,10 @@ impl Services {
                 (None, Route::MAILBOX) => Ok(()),
                 (None, route) => port.send_back(route, message),
             };
+            if sent.is_err() && message.len() > MESSAGE_MAX {
+                // It would have gone by lent pages, of which none are left, or none may be lent; a short one says that.
+                return self.answer(port, asker, Status::Unsendable, Outgoing::default());
+            }
             if sent.is_err() {
                 self.dropped_answers.set(self.dropped_answers.get() + 1);
             }

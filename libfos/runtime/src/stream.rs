@@ -1,6 +1,7 @@
 //! Messages longer than a mailbox takes, and messages that must not be lost because a mailbox is full for a moment: cut
 //! into fragments, sent in order, put together by the receiver. For conversations between members of a fleet, where each
-//! side is trusted to end its messages; a sender that does not is bounded all the same.
+//! side is trusted to end its messages; a sender that does not is bounded all the same. Not in lent pages, as long messages
+//! of calls are: a stream waits for room, of which a port has four long messages, and goes on where nothing can be lent.
 
 use crate::{Priority, Runtime};
 use alloc::collections::{BTreeMap, VecDeque};

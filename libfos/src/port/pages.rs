@@ -3,18 +3,21 @@
 //! The offerer owns the pages and sends the right to map them along with the offer. The accepter maps them with a frame of its
 //! own to take their place, so that it finds zeros, which is a closed channel, when the offerer ends or takes them back.
 
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use fos_abi::capability::{Handle, Kind, Rights};
 use fos_abi::key::KeyRights;
+use fos_abi::mailbox::MESSAGE_MAX;
 use fos_abi::space::MapFlags;
 use fos_abi::{Error, Key};
 use fos_messages::rpc::SendError;
 use fos_runtime::Instant;
 
+use super::lending::{self, Lender};
 use super::refusal;
-use super::switching::Ground;
+use super::switching::{Ground, say_lent};
 use super::transport::{LinkError, Transport};
 use crate::channel::{ChannelError, Receiver, Sender, Shared};
 use crate::clock::Clock;
@@ -105,6 +108,7 @@ fn meaning(error: ChannelError) -> LinkError {
 pub struct Kernel {
     /// For links; none, if the process had no frames left for them.
     memory: RefCell<Option<Memory>>,
+    lender: RefCell<Lender>,
     clock: Clock,
     /// The response mailbox, for random numbers.
     mailbox: Handle,
@@ -114,7 +118,8 @@ pub struct Kernel {
 impl Kernel {
     /// For a port with this response mailbox.
     pub fn new(memory: Option<Memory>, clock: Clock, mailbox: Handle) -> Kernel {
-        Kernel { memory: RefCell::new(memory), clock, mailbox, random: Cell::new(0) }
+        let (memory, lender, random) = (RefCell::new(memory), RefCell::default(), Cell::new(0));
+        Kernel { memory, lender, clock, mailbox, random }
     }
 
     /// Takes the right to a peer's pages, which came with an offer, and maps them. An error leaves nothing behind.
@@ -126,6 +131,30 @@ impl Kernel {
             let _ = calls::cap_delete(theirs);
         }
         link
+    }
+
+    #[cold]
+    fn lend(&self, to: &Key, message: &[u8]) -> Result<(), SendError> {
+        let mut memory = self.memory.borrow_mut();
+        let memory = memory.as_mut().ok_or(SendError::Full)?;
+        self.lender.borrow_mut().send(memory, to, &say_lent(message), message)
+    }
+
+    /// Copies a message out of pages that were lent with a right, which is given up; `None` without memory for it, or if the
+    /// pages are not what was said.
+    pub fn borrow(&self, right: Handle, length: usize) -> Option<Vec<u8>> {
+        let mut memory = self.memory.borrow_mut();
+        let copied = memory.as_mut().map(|memory| lending::borrow(memory, right, length));
+        if copied.is_none() {
+            // Refused only if it is gone already.
+            let _ = calls::cap_delete(right);
+        }
+        copied?.ok()
+    }
+
+    /// Buffers that are lent.
+    pub fn lent(&self) -> usize {
+        self.lender.borrow().lent()
     }
 
     /// 64 fresh bits of the kernel's generator. The kernel has no call for them, but the secret of a key is 128 such bits: a
@@ -154,6 +183,9 @@ impl Ground for Kernel {
     }
 
     fn send(&self, to: &Key, message: &[u8]) -> Result<(), SendError> {
+        if message.len() > MESSAGE_MAX {
+            return self.lend(to, message);
+        }
         calls::send(to, message).map(|_| ()).map_err(refusal)
     }
 
@@ -225,7 +257,7 @@ fn link(mapping: Mapping, block: Block, theirs: Option<Handle>) -> Option<PageLi
 fn end(memory: &mut Memory, mapping: Mapping, block: Block, theirs: Option<Handle>) {
     let _ = memory.unmap(mapping);
     if let Some(theirs) = theirs {
-        let _ = calls::cap_delete(theirs);
+        let _ = lending::give_up(theirs);
     }
     let _ = memory.frames.give_back(block);
 }

@@ -39,6 +39,7 @@ use super::thresholds::{Frequency, Thresholds};
 use super::transport::{LinkError, Transport};
 use accepting::In;
 use words::{Word, hear, say};
+pub use words::{lent, say_lent};
 
 /// Messages that are taken from a sender's links before its next message by mailbox, at most: more than a link holds.
 pub const DRAIN_MAX: u32 = 512;

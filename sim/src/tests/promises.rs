@@ -4,9 +4,8 @@ use super::small::{taken_events, world};
 use crate::faults::{Fault, Plan};
 use crate::world::{Process, World};
 use fos_abi::Identity;
-use fos_abi::mailbox::MESSAGE_MAX;
 use fos_messages::rpc::SendError;
-use fos_runtime::port::{Class, Event, Port};
+use fos_runtime::port::{Class, Event, LENT_MAX, Port};
 use fos_runtime::promises::{Came, PROMISES, Side, Way};
 use std::collections::VecDeque;
 
@@ -65,7 +64,7 @@ impl Way for Simulated {
         self.processes[side as usize].identity
     }
     fn longest(&self) -> usize {
-        MESSAGE_MAX
+        LENT_MAX
     }
     fn end_second(&mut self) {
         let kill = format!("kill second at {}ns", self.world.now() + 1);

@@ -6,7 +6,7 @@ use crate::world::{Process, World};
 use fos_abi::Identity;
 use fos_messages::rpc::{Address, Caller, Context, Operation, Outgoing, SendError, Serve, Served};
 use fos_runtime::Priority;
-use fos_runtime::port::{Class, Event};
+use fos_runtime::port::{Class, Event, LENT_MAX};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -88,7 +88,7 @@ fn a_sender_that_floods_gets_its_share_and_no_more() {
     let kept: Rc<RefCell<Vec<Result<(), SendError>>>> = Rc::clone(&outcome);
     flood.spawn(Priority::Normal, async move {
         kept.borrow_mut().extend((0..100).map(|_| runtime.port().send(&to, &[1])));
-        kept.borrow_mut().push(runtime.port().send(&to, &[0; 993]));
+        kept.borrow_mut().push(runtime.port().send(&to, &[0; LENT_MAX + 1]));
         let mut guess = to;
         guess.key.secret[0] ^= 1;
         kept.borrow_mut().push(runtime.port().send(&guess, &[1]));

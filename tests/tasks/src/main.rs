@@ -8,6 +8,7 @@ extern crate alloc;
 
 mod echo;
 mod links;
+mod long;
 mod named;
 mod promises;
 mod stackful;
@@ -34,6 +35,8 @@ fn main(start: &Start) -> u8 {
         "overflow" => stackful::overflows(start),
         "links" => links::keep_order(start),
         "costs" => links::costs(start),
+        "serve" => long::serve(start),
+        "long" => long::go_by_pages(start),
         "named" => named::survives_its_receiver(start),
         "promises" => promises::are_kept(start),
         "threads" => threads::call_each_other(start),

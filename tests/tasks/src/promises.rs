@@ -8,7 +8,7 @@ use fos_abi::key::KeyRights;
 use fos_abi::mailbox::MESSAGE_MAX;
 use fos_abi::{Error, Identity, Key};
 use fos_messages::rpc::SendError;
-use fos_runtime::port::{self, Class, Port};
+use fos_runtime::port::{self, Class, LENT_MAX, Port};
 use fos_runtime::promises::{Came, PROMISES, Side, Way};
 use libfos::mailbox::{Event, Mailbox, Sender};
 use libfos::memory::Memory;
@@ -195,7 +195,7 @@ impl Way for Ports<'_> {
         self.to[side as usize].identity
     }
     fn longest(&self) -> usize {
-        MESSAGE_MAX
+        LENT_MAX
     }
     fn end_second(&mut self) {
         if let Some(second) = self.ports[1].take() {
