@@ -40,8 +40,10 @@ pub struct Control {
     pub open: u64,
     /// 1 while the receiver sleeps or is about to: set by the receiver, cleared by the sender that rings it.
     pub sleeps: u64,
+    /// How often the sender has waited for room: written by the sender alone. The receiver rings it once for each number.
+    pub waits: u64,
     /// Unused.
-    pub unused: [u64; 6],
+    pub unused: [u64; 5],
 }
 const _: () = assert!(size_of::<Control>() == LINE_SIZE);
 

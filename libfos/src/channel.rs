@@ -20,6 +20,32 @@ pub trait Wait {
     fn wait(&mut self, poller: &mut Poller, mailbox: &Mailbox, deadline: Deadline) -> Result<(), Error>;
 }
 
+/// How a sender waits for room.
+pub trait WaitForRoom {
+    /// Sleeps until the receiver has made room and rings a bell of `mailbox`, or something else comes to it, or the deadline
+    /// passes (`TimedOut`). Returns at once if there is room for a message of `length` bytes by now. Takes the mailbox's
+    /// bells. The receiver has to ring when [`Receiver::must_ring`] says so; one that has ended rings nobody, so have a
+    /// deadline, or watch it with this mailbox.
+    fn sleep_until_room(&mut self, length: usize, mailbox: &Mailbox, deadline: Deadline)
+    -> Result<(), Error>;
+}
+
+impl WaitForRoom for Sender<'_, AtomicU64> {
+    fn sleep_until_room(
+        &mut self,
+        length: usize,
+        mailbox: &Mailbox,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        if !self.prepare_to_wait(length) {
+            return Ok(());
+        }
+        let waited = mailbox.wait(deadline);
+        mailbox.take_bells();
+        waited
+    }
+}
+
 impl Wait for Receiver<'_, AtomicU64> {
     fn sleep(&mut self, mailbox: &Mailbox, deadline: Deadline) -> Result<(), Error> {
         if !self.prepare_to_sleep() {

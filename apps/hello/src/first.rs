@@ -19,12 +19,19 @@ pub fn run(start: &Start) -> Result<(), Failure> {
     peer.send(&Hello::Mapped.encode()?)?;
     let mut side = Side::new(&page, false)?;
     for number in 0..COUNT {
-        let got = side.receive(&party)?;
+        let got = side.receive(&party, &peer)?;
         if got != number {
             return Err(Failure::Protocol);
         }
         side.send(&party, &peer, got)?;
     }
+    // Then as many again in a row: more than the page has room for.
+    for number in 0..COUNT {
+        if side.receive(&party, &peer)? != number {
+            return Err(Failure::Protocol);
+        }
+    }
+    side.send(&party, &peer, COUNT)?;
     println!(
         "hello: first on core {}: answered {answered} messages through the kernel, {COUNT} over a shared page",
         start.core

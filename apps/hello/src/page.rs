@@ -1,14 +1,10 @@
 //! The shared page: a channel in each half, second's messages in the first.
 
-use libfos::channel::{ChannelError, Receiver, Sender, Shared, Wait};
-use libfos::clock;
+use libfos::channel::{ChannelError, Receiver, Sender, Shared, Wait, WaitForRoom};
 use libfos::mailbox;
 use libfos::memory::Mapping;
 
 use crate::{Failure, Party};
-
-/// How long to sleep when the ring is full.
-const RETRY_AFTER: core::time::Duration = core::time::Duration::from_micros(50);
 
 /// Opens both channels of a cleared page.
 pub fn open(page: &Mapping) -> Result<(), Failure> {
@@ -37,25 +33,30 @@ impl<'a> Side<'a> {
         Ok(Side { sender: Sender::new(to_peer), receiver: Receiver::new(from_peer) })
     }
 
-    /// Sends a number over the page; rings the peer if it sleeps.
+    /// Sends a number over the page; rings the peer if it sleeps, and sleeps itself while there is no room.
     pub fn send(&mut self, party: &Party, peer: &mailbox::Sender, number: u32) -> Result<(), Failure> {
+        let bytes = number.to_le_bytes();
         loop {
-            match self.sender.send(&number.to_le_bytes()) {
+            match self.sender.send(&bytes) {
                 Ok(true) => return Ok(peer.ring(1)?),
                 Ok(false) => return Ok(()),
-                Err(ChannelError::Full) if !party.deadline.has_passed() => {
-                    clock::sleep_until(party.clock.after(RETRY_AFTER));
+                Err(ChannelError::Full) => {
+                    self.sender.sleep_until_room(bytes.len(), &party.mailbox, party.deadline)?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Receives a number over the page, asleep until the peer rings.
-    pub fn receive(&mut self, party: &Party) -> Result<u32, Failure> {
+    /// Receives a number over the page, asleep until the peer rings; rings the peer if it waits for room.
+    pub fn receive(&mut self, party: &Party, peer: &mailbox::Sender) -> Result<u32, Failure> {
         let mut bytes = [0; 4];
         loop {
-            match self.receiver.receive(&mut bytes)? {
+            let received = self.receiver.receive(&mut bytes)?;
+            if self.receiver.must_ring() {
+                peer.ring(1)?;
+            }
+            match received {
                 Some(4) => return Ok(u32::from_le_bytes(bytes)),
                 Some(_) => return Err(Failure::Protocol),
                 None => self.receiver.sleep(&party.mailbox, party.deadline)?,

@@ -19,9 +19,13 @@ pub fn run(start: &Start) -> Result<(), Failure> {
     let mut side = Side::new(&page, true)?;
     for number in 0..COUNT {
         side.send(&party, &peer, number)?;
-        if side.receive(&party)? != number {
+        if side.receive(&party, &peer)? != number {
             return Err(Failure::Protocol);
         }
+    }
+    (0..COUNT).try_for_each(|number| side.send(&party, &peer, number))?;
+    if side.receive(&party, &peer)? != COUNT {
+        return Err(Failure::Protocol);
     }
     println!(
         "hello: second on core {}: {answered} messages through the kernel, {COUNT} over a shared page",

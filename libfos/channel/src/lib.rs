@@ -14,7 +14,7 @@
 //!
 //! *Sleeping.* The receiver says that it sleeps, and looks again before it does. The sender puts a message, and looks
 //! whether the receiver sleeps. Both order their store before their look, so one of them sees the other's: no message
-//! waits for a receiver that sleeps.
+//! waits for a receiver that sleeps. A sender that waits for room does the same the other way round.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -22,12 +22,23 @@ pub struct Receiver<'a, W = AtomicU64> {
     told_left: usize,
     /// Slots that the sender was told are free, since the beginning.
     freed: u64,
+    /// How often the sender had waited when it was last told.
+    waits: u64,
+    /// It has waited since it was last rung.
+    is_waited_for: bool,
 }
 
 impl<'a, W: Word> Receiver<'a, W> {
     /// The only receiver of a channel that nothing was received from yet.
     pub fn new(shared: Shared<'a, W>) -> Receiver<'a, W> {
-        Receiver { shared, cursor: Cursor::new(shared.slots), told_left: 0, freed: 0 }
+        Receiver {
+            shared,
+            cursor: Cursor::new(shared.slots),
+            told_left: 0,
+            freed: 0,
+            waits: 0,
+            is_waited_for: false,
+        }
     }
 
     /// Copies the next message into `buffer` and frees its slots. `Ok(None)`: there is none now. Whatever the buffer
@@ -133,8 +144,17 @@ impl<'a, W: Word> Receiver<'a, W> {
         if newly > 0 {
             self.told_left = self.cursor.run_left();
             self.freed = self.freed.wrapping_add(newly as u64);
-            self.shared.freed().store(self.freed, Ordering::Release);
+            self.shared.freed().store_then_fence(self.freed);
+            let waits = self.shared.waits().load(Ordering::SeqCst);
+            self.is_waited_for |= core::mem::replace(&mut self.waits, waits) != waits;
         }
+    }
+
+    /// Whether the sender waited for the room that was made since this was last asked: then ring its bell. To be asked after
+    /// [`receive`](Self::receive) and [`prepare_to_sleep`](Self::prepare_to_sleep) by who has a sender that waits.
+    #[inline]
+    pub fn must_ring(&mut self) -> bool {
+        core::mem::take(&mut self.is_waited_for)
     }
 
     /// Whether [`receive`](Self::receive) would answer something else than "none now": a message, or an error.

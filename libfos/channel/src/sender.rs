@@ -19,6 +19,8 @@ pub struct Sender<'a, W = AtomicU64> {
     beyond: usize,
     /// What it has believed of the receiver's count of freed slots.
     freed: u64,
+    /// How often it has waited for room.
+    waits: u64,
     /// The first header of the messages that wait to be shown: while it is missing, the receiver sees none of them.
     held: Option<Header<'a, W>>,
 }
@@ -48,7 +50,14 @@ fn store_behind_held<W: Word>(word: &W, value: u64) {
 impl<'a, W: Word> Sender<'a, W> {
     /// The only sender of a channel that nothing was sent over yet.
     pub fn new(shared: Shared<'a, W>) -> Sender<'a, W> {
-        Sender { shared, cursor: Cursor::new(shared.slots), beyond: shared.slots.len(), freed: 0, held: None }
+        Sender {
+            shared,
+            cursor: Cursor::new(shared.slots),
+            beyond: shared.slots.len(),
+            freed: 0,
+            waits: 0,
+            held: None,
+        }
     }
 
     /// Puts a message into the ring, whole or not at all. `true`: the receiver sleeps, so ring its bell.
@@ -81,6 +90,15 @@ impl<'a, W: Word> Sender<'a, W> {
         let Some(held) = self.held.take() else { return false };
         held.publish(W::store_then_fence);
         self.receiver_sleeps()
+    }
+
+    /// Says that the sender is about to wait until there is room for a message of `length` bytes, which was refused with
+    /// [`ChannelError::Full`]. `true`: there is none yet, so wait for the bell now. `false`: do not wait;
+    /// send again, and hear what is the matter. What was put is to be flushed before, or nobody makes room.
+    pub fn prepare_to_wait(&mut self, length: usize) -> bool {
+        self.waits = self.waits.wrapping_add(1);
+        self.shared.waits().store_then_fence(self.waits);
+        self.find_room(slots_for(length)) == Err(ChannelError::Full)
     }
 
     /// Whether the receiver's sleep word is set, which is then cleared: one bell is enough.

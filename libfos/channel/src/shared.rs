@@ -11,6 +11,8 @@ use crate::sync::{Ordering, Word};
 const OPEN_AT: usize = offset_of!(Control, open) / 8;
 /// Word of the control line: [`Control::sleeps`].
 const SLEEPS_AT: usize = offset_of!(Control, sleeps) / 8;
+/// Word of the control line: [`Control::waits`].
+const WAITS_AT: usize = offset_of!(Control, waits) / 8;
 /// Word of the second line: [`Progress::freed`].
 const FREED_AT: usize = offset_of!(Progress, freed) / 8;
 
@@ -67,6 +69,11 @@ impl<'a, W: Word> Shared<'a, W> {
     #[inline(always)]
     pub(crate) fn sleeps(&self) -> &'a W {
         &self.control[SLEEPS_AT]
+    }
+
+    #[inline(always)]
+    pub(crate) fn waits(&self) -> &'a W {
+        &self.control[WAITS_AT]
     }
 
     #[inline(always)]

@@ -36,8 +36,12 @@ impl Word for Checked {
     }
 }
 
-/// Runs one end in a thread of its own and the other here, under all interleavings.
-fn model(slots: usize, send: fn(Sender<'_, Checked>, &thread::Thread), receive: fn(Receiver<'_, Checked>)) {
+/// Runs one end in a thread of its own and the other here, under all interleavings. Each can wake the other.
+fn model(
+    slots: usize,
+    send: fn(Sender<'_, Checked>, &thread::Thread),
+    receive: fn(Receiver<'_, Checked>, &thread::Thread),
+) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS);
     builder.check(move || {
@@ -46,7 +50,7 @@ fn model(slots: usize, send: fn(Sender<'_, Checked>, &thread::Thread), receive: 
         opened(&words);
         let (theirs, receiving) = (words.clone(), thread::current());
         let sending = thread::spawn(move || send(Sender::new(Shared::new(&theirs).unwrap()), &receiving));
-        receive(Receiver::new(Shared::new(&words).unwrap()));
+        receive(Receiver::new(Shared::new(&words).unwrap()), sending.thread());
         sending.join().unwrap();
     });
 }
@@ -95,7 +99,7 @@ fn one_slot_is_used_again_and_again() {
     let send = |mut sender: Sender<'_, Checked>, _: &thread::Thread| {
         (1..=3).for_each(|number| _ = send_when_free(&mut sender, &numbered(number, 16)));
     };
-    model(1, send, |mut receiver| {
+    model(1, send, |mut receiver, _| {
         (1..=3).for_each(|number| assert_eq!(polled(&mut receiver), numbered(number, 16)));
     });
 }
@@ -107,7 +111,7 @@ fn what_is_seen_early_is_whole() {
     let send = |mut sender: Sender<'_, Checked>, _: &thread::Thread| {
         (1..=3).for_each(|number| _ = sender.send(&numbered(number, 16)).unwrap());
     };
-    model(5, send, |mut receiver| {
+    model(5, send, |mut receiver, _| {
         let mut next = 1;
         for _ in 0..5 {
             if let Some(message) = received(&mut receiver).unwrap() {
@@ -126,7 +130,7 @@ fn long_messages_come_whole() {
             send_when_free(&mut sender, &numbered(number, length));
         }
     };
-    model(3, send, |mut receiver| {
+    model(3, send, |mut receiver, _| {
         for (number, length) in [(1, 8), (2, 64), (3, 64)] {
             assert_eq!(polled(&mut receiver), numbered(number, length));
         }
@@ -142,7 +146,7 @@ fn messages_shown_together_come_in_order() {
         sender.flush();
         send_when_free(&mut sender, &numbered(3, 8));
     };
-    model(2, send, |mut receiver| {
+    model(2, send, |mut receiver, _| {
         (1..=3).for_each(|number| assert_eq!(polled(&mut receiver), numbered(number, 8)));
     });
 }
@@ -156,7 +160,7 @@ fn no_wake_up_by_send_is_lost() {
             }
         }
     };
-    model(2, send, |mut receiver| {
+    model(2, send, |mut receiver, _| {
         (1..=2).for_each(|number| assert_eq!(slept(&mut receiver), numbered(number, 8)));
     });
 }
@@ -172,7 +176,93 @@ fn no_wake_up_by_flush_is_lost() {
             }
         }
     };
-    model(4, send, |mut receiver| {
+    model(4, send, |mut receiver, _| {
         (1..=4).for_each(|number| assert_eq!(slept(&mut receiver), numbered(number, 8)));
+    });
+}
+
+/// Sends, and sleeps while there is no room.
+fn send_waiting(sender: &mut Sender<'_, Checked>, message: &[u8]) {
+    while sender.send(message) == Err(ChannelError::Full) {
+        if sender.prepare_to_wait(message.len()) {
+            thread::park();
+        }
+    }
+}
+
+/// Polls until a message comes, and wakes a sender that waits for room.
+fn polled_ringing(receiver: &mut Receiver<'_, Checked>, sending: &thread::Thread) -> Vec<u8> {
+    loop {
+        let message = received(receiver).unwrap();
+        if receiver.must_ring() {
+            sending.unpark();
+        }
+        match message {
+            Some(message) => return message,
+            None => thread::yield_now(),
+        }
+    }
+}
+
+#[test]
+fn no_wake_up_for_room_is_lost() {
+    let send = |mut sender: Sender<'_, Checked>, _: &thread::Thread| {
+        (1..=3).for_each(|number| send_waiting(&mut sender, &numbered(number, 8)));
+    };
+    model(1, send, |mut receiver, sending| {
+        (1..=3).for_each(|number| assert_eq!(polled_ringing(&mut receiver, sending), numbered(number, 8)));
+    });
+}
+
+/// A message that needs the whole ring waits for both slots, though it may be woken for the first.
+#[test]
+fn no_wake_up_for_a_long_message_is_lost() {
+    let send = |mut sender: Sender<'_, Checked>, _: &thread::Thread| {
+        for (number, length) in [(1, 8), (2, 8), (3, 64)] {
+            send_waiting(&mut sender, &numbered(number, length));
+        }
+    };
+    model(2, send, |mut receiver, sending| {
+        for (number, length) in [(1, 8), (2, 8), (3, 64)] {
+            assert_eq!(polled_ringing(&mut receiver, sending), numbered(number, length));
+        }
+    });
+}
+
+/// Both sleep: the receiver while there is nothing, the sender while there is no room.
+#[test]
+fn two_that_sleep_wake_each_other() {
+    let send = |mut sender: Sender<'_, Checked>, receiving: &thread::Thread| {
+        for number in 1..=2 {
+            loop {
+                match sender.send(&numbered(number, 8)) {
+                    Ok(true) => break receiving.unpark(),
+                    Ok(false) => break,
+                    Err(_) if sender.prepare_to_wait(8) => {
+                        thread::park();
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    };
+    model(1, send, |mut receiver, sending| {
+        for number in 1..=2 {
+            loop {
+                let message = received(&mut receiver).unwrap();
+                let may_sleep = message.is_none() && receiver.prepare_to_sleep();
+                if receiver.must_ring() {
+                    sending.unpark();
+                }
+                if let Some(message) = message {
+                    assert_eq!(message, numbered(number, 8));
+                    break;
+                }
+                if may_sleep {
+                    thread::park();
+                    receiver.wake();
+                }
+            }
+        }
     });
 }

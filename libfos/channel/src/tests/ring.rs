@@ -172,6 +172,28 @@ fn a_sleeper_is_rung_once() {
 }
 
 #[test]
+fn a_sender_that_waits_is_rung_once_and_then_has_room() {
+    let words = memory(2);
+    let shared = opened(&words);
+    let (mut sender, mut receiver) = (Sender::new(shared), Receiver::new(shared));
+    (0..2).for_each(|_| assert_eq!(sender.send(&[1]), Ok(false)));
+    assert_eq!(sender.send(&[1]), Err(ChannelError::Full));
+    assert!(sender.prepare_to_wait(1));
+    assert!(received(&mut receiver).unwrap().is_some());
+    let rings = (0..3).filter(|_| received(&mut receiver).is_ok() && receiver.must_ring()).count();
+    assert_eq!(rings, 1);
+    (0..2).for_each(|_| assert_eq!(sender.send(&[1]), Ok(false)));
+    assert!(sender.prepare_to_wait(1));
+    assert!(sender.prepare_to_wait(57));
+    assert!(received(&mut receiver).unwrap().is_some());
+    assert!(received(&mut receiver).unwrap().is_some() && receiver.must_ring());
+    assert!(!sender.prepare_to_wait(1), "there is room");
+    shared.close();
+    assert!(!sender.prepare_to_wait(1), "who sends hears that it is closed");
+    assert_eq!(sender.send(&[1]), Err(ChannelError::Closed));
+}
+
+#[test]
 fn several_messages_take_one_bell() {
     let words = memory(8);
     let shared = opened(&words);
