@@ -82,7 +82,6 @@ struct Party {
     memory: Memory,
     mailbox: Mailbox,
     root: Root,
-    clock: Clock,
     deadline: Deadline,
 }
 
@@ -91,7 +90,7 @@ impl Party {
         let clock = Clock::new(start.tsc_hz);
         let mut memory = Memory::of_program(start)?;
         let mailbox = Mailbox::create(&mut memory, SLOTS, KEYS)?;
-        Ok(Party { memory, mailbox, root: Root::of_program(start)?, clock, deadline: clock.after(PATIENCE) })
+        Ok(Party { memory, mailbox, root: Root::of_program(start)?, deadline: clock.after(PATIENCE) })
     }
 
     /// A key to the mailbox for the peer.
