@@ -15,7 +15,6 @@ use core::time::Duration;
 use fos_messages::names::{NameError, NamesStarterClient, Path, STARTER};
 use fos_messages::rpc::{Address, CallError};
 use fos_names::{FAILED, LISTED, NOT_FOUND, Names, USAGE, document, tree};
-use fos_runtime::port::Port as _;
 use fos_runtime::{Names as Naming, Runtime};
 use libfos::clock::Clock;
 use libfos::memory::Memory;
