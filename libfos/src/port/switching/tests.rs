@@ -65,8 +65,8 @@ struct Held {
 
 #[derive(Default)]
 struct World {
-    /// The mailboxes of client and server: a mailbox's number is its receiver's identity.
-    mailboxes: [RefCell<VecDeque<Held>>; 2],
+    /// The mailboxes of client and server, and of a second server.
+    mailboxes: [RefCell<VecDeque<Held>>; 3],
     /// Ends of links that are there.
     ends: Cell<i32>,
     numbers: Cell<u64>,
@@ -164,17 +164,8 @@ struct Pair {
 
 fn pair(thresholds: Thresholds) -> Pair {
     let world = Rc::<World>::default();
-    let process = |own, class, mailbox, reply| Process {
-        switch: Switch::new(Fake { world: world.clone(), own }, thresholds, reply),
-        mailbox,
-        class,
-        ticket: 0,
-        links_first: false,
-        sent: Vec::new(),
-        taken: Vec::new(),
-    };
-    let client = process(CLIENT, Class::Response, 0, client_address());
-    let server = process(SERVER, Class::External, 1, server_address());
+    let client = Process::new(&world, CLIENT, Class::Response, 0, client_address(), thresholds);
+    let server = Process::new(&world, SERVER, Class::External, 1, server_address(), thresholds);
     Pair { client, server, asked: VecDeque::new(), world: world.clone() }
 }
 
@@ -187,6 +178,27 @@ fn message(kind: Kind, number: u64) -> Vec<u8> {
 }
 
 impl Process {
+    fn new(
+        world: &Rc<World>,
+        own: Identity,
+        class: Class,
+        mailbox: usize,
+        reply: Address,
+        thresholds: Thresholds,
+    ) -> Process {
+        let switch = Switch::new(Fake { world: world.clone(), own }, thresholds, reply);
+        let (ticket, links_first) = (0, false);
+        Process { switch, mailbox, class, ticket, links_first, sent: Vec::new(), taken: Vec::new() }
+    }
+
+    /// Takes a message, and remembers its number.
+    fn take_number(&mut self, world: &World) -> Option<u64> {
+        let (_, _, bytes) = self.take(world)?;
+        let body = Envelope::read(&bytes).unwrap().body;
+        self.taken.push(u64::from_le_bytes(body.try_into().unwrap()));
+        self.taken.last().copied()
+    }
+
     /// As a port takes: the message, its sender and its way back.
     fn take(&mut self, world: &World) -> Option<(Identity, Route, Vec<u8>)> {
         self.switch.pay_debts();
@@ -417,6 +429,78 @@ fn whatever_is_said_about_links_nothing_but_links_suffers() {
     pair.world.mailboxes.iter().for_each(|mailbox| mailbox.borrow_mut().clear());
     pair.ask();
     pair.settle();
+}
+
+#[test]
+fn a_link_that_is_not_used_makes_room_for_one_that_would_be() {
+    let mut pair = pair(Thresholds { offered_max: 1, ..EAGER });
+    for _ in 0..5 {
+        pair.ask();
+        pair.settle();
+    }
+    assert!(pair.client.switch.has_way_back(&server_address()));
+    let (second, own) = (address(2, Identity(3)), Identity(3));
+    let mut other = Process::new(&pair.world, own, Class::External, 2, second, EAGER);
+    let mut posts: Vec<u64> = Vec::new();
+    while !pair.client.switch.has_way_back(&second) {
+        assert!(posts.len() < 20, "the first link keeps its place though nobody uses it");
+        posts.push(posts.len() as u64);
+        let post = message(Kind::Post, posts.len() as u64 - 1);
+        pair.client.switch.send(&second, &post, || true).unwrap();
+        while other.take_number(&pair.world).is_some() | pair.server_takes() | pair.client_takes() {}
+    }
+    assert_eq!(other.taken, posts);
+    assert!(!pair.client.switch.has_way_back(&server_address()));
+    assert_eq!(pair.world.ends.get(), 2, "two ends of one link");
+}
+
+#[test]
+fn a_revoked_key_ends_its_link_and_no_other() {
+    let mut pair = pair(EAGER);
+    for _ in 0..5 {
+        pair.ask();
+        pair.settle();
+    }
+    assert!(pair.client.switch.has_way_back(&server_address()));
+    pair.server.switch.revoke(Class::External, 7);
+    assert_eq!(pair.world.ends.get(), 2, "another badge is another key");
+    pair.server.switch.revoke(Class::External, 0);
+    assert_eq!(pair.world.ends.get(), 1, "the server holds nothing of it any more");
+    while pair.client_takes() {}
+    assert_eq!(pair.world.ends.get(), 0, "nor does the client, once it has heard");
+    assert!(!pair.client.switch.has_way_back(&server_address()));
+    pair.ask();
+    pair.settle();
+}
+
+#[test]
+fn a_peer_that_ends_with_its_link_full_leaves_nothing_behind() {
+    let mut pair = pair(EAGER);
+    for _ in 0..5 {
+        pair.ask();
+        pair.settle();
+    }
+    // The server does not look: its link fills, then its mailbox.
+    while pair.post() {}
+    assert!(pair.world.mailboxes[1].borrow().len() == MAILBOX_ROOM);
+    pair.client.switch.peer_ended(1);
+    assert!(!pair.client.switch.has_link(1));
+    // The other way round: answers fill the link, then the client ends, and the server finds its half closed.
+    let mut pair = self::pair(EAGER);
+    for _ in 0..5 {
+        pair.ask();
+        pair.settle();
+    }
+    for _ in 0..2 * LINK_ROOM {
+        pair.ask();
+        while pair.server_takes() {}
+        pair.server_answers(true);
+    }
+    pair.world.client_is_gone.set(true);
+    pair.client.switch.close_all();
+    while pair.server_takes() {}
+    pair.asked.clear();
+    assert_eq!(pair.world.ends.get(), 1, "only the client's own end is left, which ends with it");
 }
 
 proptest! {
