@@ -248,34 +248,16 @@ impl<G: Ground> Switch<G> {
     /// Tries to send over a destination's link.
     #[inline(always)]
     fn send_over(&mut self, place: usize, to: &Address, message: &[u8]) -> bool {
+        if self.outs[place].link.as_ref().is_some_and(|link| link.stage == Stage::Accepted) {
+            self.begin_sending(place);
+        }
         let out = &mut self.outs[place];
-        match &mut out.link {
-            Some(link) if link.stage == Stage::Open && out.to.key == to.key => match link.end.send(message) {
-                Ok(sleeps) => {
-                    link.is_used = true;
-                    if sleeps {
-                        self.ground.ring(&to.key);
-                    }
-                    true
-                }
-                Err(error) => self.not_sent_over(place, error),
-            },
-            Some(link) if link.stage == Stage::Accepted => self.begin_sending_over(place, to, message),
-            // With another key the message has another badge, or none that counts any more.
-            Some(link) if link.stage == Stage::Open => self.not_sent_over(place, LinkError::Closed),
-            _ => false,
-        }
-    }
-
-    #[cold]
-    fn begin_sending_over(&mut self, place: usize, to: &Address, message: &[u8]) -> bool {
-        self.begin_sending(place);
-        let Some(link) = &mut self.outs[place].link else { return false };
-        if link.stage != Stage::Open {
-            return false;
-        }
-        match link.end.send(message) {
+        let Some(link) = out.link.as_mut().filter(|link| link.stage == Stage::Open) else { return false };
+        // With another key the message has another badge, or none that counts any more.
+        let sent = if out.to.key == to.key { link.end.send(message) } else { Err(LinkError::Closed) };
+        match sent {
             Ok(sleeps) => {
+                link.is_used = true;
                 if sleeps {
                     self.ground.ring(&to.key);
                 }
@@ -295,6 +277,7 @@ impl<G: Ground> Switch<G> {
     }
 
     /// Tells a peer that accepted to look there.
+    #[cold]
     fn begin_sending(&mut self, place: usize) {
         let out = &mut self.outs[place];
         let Some(link) = out.link.as_mut().filter(|link| link.stage == Stage::Accepted) else { return };
