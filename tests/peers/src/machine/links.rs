@@ -64,6 +64,8 @@ pub struct Links {
     till: Address,
     random: Random,
     clock: Clock,
+    /// A link that was left open in the middle of a message: for good, unless this process goes on to another.
+    left: Option<Link>,
 }
 
 /// A link that the server accepted, or was offered.
@@ -83,7 +85,8 @@ impl Links {
         let mut memory = memory.split(FRAMES)?;
         let reply = Mailbox::create(&mut memory, SLOTS, KEYS)?;
         let key = reply.key(KeyRights::SEND.with(KeyRights::RING), 0)?;
-        Ok(Links { memory, reply, key, till, random, clock: Clock::new(start.tsc_hz) })
+        let clock = Clock::new(start.tsc_hz);
+        Ok(Links { memory, reply, key, till, random, clock, left: None })
     }
 
     fn pages(&mut self) -> Result<Link, String> {
@@ -137,6 +140,9 @@ impl Links {
 
     /// Offers a link, and begins to use it when the server has accepted. None: it has refused, as it may.
     fn offer(&mut self) -> Result<Option<Link>, String> {
+        if let Some(left) = self.left.take() {
+            self.end(left);
+        }
         let (link, number) = (self.pages()?, self.random.next());
         let rights = Rights::READ.with(Rights::WRITE).with(Rights::MOVE);
         let share = calls::cap_derive(link.block.handle, rights, 0, PAGES as u64).map_err(line)?;
@@ -296,7 +302,9 @@ impl Links {
 
     /// Half of a message, and the process ends with the link open.
     fn end_in_the_middle(&mut self) -> Outcome {
-        write_half(&self.link()?, 0);
+        let link = self.link()?;
+        write_half(&link, 0);
+        self.left = Some(link);
         self.ring();
         Ok(())
     }
