@@ -78,7 +78,8 @@ struct Seen {
     last: RefCell<BTreeMap<u64, u32>>,
     complete: RefCell<BTreeSet<u64>>,
     grown: Cell<u64>,
-    shrunk: Cell<u64>,
+    /// Who was asked to leave. Who stands still is asked again and again: that is one change.
+    shrunk: RefCell<BTreeSet<u64>>,
     lost: RefCell<BTreeSet<u64>>,
     did_not_come: Cell<u64>,
     /// At some time nobody lived who had all notes.
@@ -194,7 +195,7 @@ fn hear(world: &World, seen: &Seen, who: u64, heard: Heard) {
         Heard::Complete => _ = seen.complete.borrow_mut().insert(who),
         Heard::Fleet(Event::Began { epoch, members, .. }) => began(world, seen, who, epoch.0, members),
         Heard::Fleet(Event::Grows(_)) => count(&seen.grown),
-        Heard::Fleet(Event::Shrinks(_)) => count(&seen.shrunk),
+        Heard::Fleet(Event::Shrinks(member)) => _ = seen.shrunk.borrow_mut().insert(member.0),
         Heard::Fleet(Event::Lost(identity)) => _ = seen.lost.borrow_mut().insert(identity.0),
         Heard::Fleet(Event::DidNotGrow) => count(&seen.did_not_come),
         Heard::Fleet(Event::Leaves) => {}
@@ -223,7 +224,7 @@ impl Fleet {
     fn swings(&self) -> Result<(), String> {
         let seen = &self.seen;
         let ends = seen.lost.borrow().len() as u64 + seen.did_not_come.get();
-        let (grown, shrunk) = (seen.grown.get(), seen.shrunk.get());
+        let (grown, shrunk) = (seen.grown.get(), seen.shrunk.borrow().len() as u64);
         // From one to the most; and back to the least.
         let (grown_max, shrunk_max) =
             (MARKS.members_max as u64 - 1, (MARKS.members_max - MARKS.members_min) as u64);
@@ -272,7 +273,7 @@ impl Course for Fleet {
             figure("notes", progress.written, "notes"),
             figure("failed_calls", progress.failed, "calls"),
             figure("grown", seen.grown.get(), "members"),
-            figure("shrunk", seen.shrunk.get(), "members"),
+            figure("shrunk", seen.shrunk.borrow().len() as u64, "members"),
             figure("lost", seen.lost.borrow().len() as u64, "members"),
             figure("epochs", seen.epochs.borrow().len() as u64, "epochs"),
             figure("grown_after", since(&seen.grown_at, &seen.loaded_at), "ns"),
