@@ -1,11 +1,13 @@
 //! What the program stands on: its own addresses and frames, frames for children and mappings, and its core.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use fos_abi::Error;
 use fos_abi::capability::Handle;
 use fos_messages::start::handle_name;
 use libfos::Start;
 use libfos::calls;
-use libfos::clock::Clock;
+use libfos::clock::{Clock, Deadline};
 use libfos::frames::Pool;
 use libfos::memory::Memory;
 use libfos::spawn::Frames;
@@ -76,5 +78,18 @@ impl Ground {
     pub fn give_frames(&mut self, space: Handle, count: u64) -> Result<Handle, Error> {
         let frames = self.supply.take(count)?;
         calls::cap_give(space, frames)
+    }
+}
+
+/// Lets a partner process run until it says in this word of its block that it is ready: 1, or 2 more than the number of the
+/// error that keeps it from that.
+pub fn wait_until_ready(state: &AtomicU64, deadline: Deadline) -> Result<(), Error> {
+    loop {
+        match state.load(Ordering::Acquire) {
+            0 if deadline.has_passed() => return Err(Error::TimedOut),
+            0 => calls::thread_yield(),
+            1 => return Ok(()),
+            error => return Err(Error::from_number(error as u32 - 2).unwrap_or(Error::BadCall)),
+        }
     }
 }

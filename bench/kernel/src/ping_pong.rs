@@ -15,7 +15,7 @@ use libfos::measure;
 use libfos::memory::Memory;
 use libfos::spawn::{Block, Image, Plan, Process, load_key, own_block, store_key};
 
-use crate::ground::{Broken, During, Ground, refused};
+use crate::ground::{Broken, During, Ground, refused, wait_until_ready};
 use crate::messages::{KEYS, MESSAGE, SLOTS, take};
 use crate::sample::{Sample, counted, print_count};
 
@@ -89,21 +89,8 @@ fn start_partner(ground: &mut Ground, mailbox: &Mailbox) -> Result<(Process, Key
     block[word::FRAMES].store(u64::from(frames.0), Ordering::Relaxed);
     store_key(&block[word::OUR_KEY..], &mailbox.key(KeyRights::SEND, 1).during("making a key")?);
     calls::thread_resume(process.thread).during("starting the partner")?;
-    wait_until_ready(block, ground.clock).during("waiting for the partner")?;
+    wait_until_ready(&block[word::STATE], ground.clock.after(PATIENCE)).during("waiting for the partner")?;
     Ok((process, load_key(&block[word::ITS_KEY..])))
-}
-
-/// Lets the partner run until it says that it is ready.
-fn wait_until_ready(block: &Block, clock: Clock) -> Result<(), Error> {
-    let deadline = clock.after(PATIENCE);
-    loop {
-        match block[word::STATE].load(Ordering::Acquire) {
-            0 if deadline.has_passed() => return Err(Error::TimedOut),
-            0 => calls::thread_yield(),
-            1 => return Ok(()),
-            error => return Err(Error::from_number(error as u32 - 2).unwrap_or(Error::BadCall)),
-        }
-    }
 }
 
 /// The partner: builds a mailbox, then answers every message with one as long, and sleeps in between.

@@ -23,7 +23,7 @@ use libfos::server::Server;
 use libfos::spawn::{Block, Image, Plan, load_key, own_block, store_key};
 use libfos::{Start, arch, calls, println};
 
-use crate::ground::{Broken, During, Ground, refused};
+use crate::ground::{Broken, During, Ground, refused, wait_until_ready};
 use crate::sample::Sample;
 
 /// Frames of the partner: three mailboxes, links and page tables.
@@ -209,21 +209,9 @@ fn start_partner(ground: &mut Ground, start: &Start) -> Result<(&'static Block, 
         block[word].store(value, Ordering::Relaxed);
     }
     calls::thread_resume(process.thread).during("starting the partner")?;
-    wait_until_ready(block, ground.clock).during("waiting for the partner")?;
+    wait_until_ready(&block[word::STATE], ground.clock.after(PATIENCE)).during("waiting for the partner")?;
     let key = load_key(&block[word::KEY..]);
     Ok((block, Address { key, identity: Identity(identity) }))
-}
-
-fn wait_until_ready(block: &Block, clock: Clock) -> Result<(), Error> {
-    let deadline = clock.after(PATIENCE);
-    loop {
-        match block[word::STATE].load(Ordering::Acquire) {
-            0 if deadline.has_passed() => return Err(Error::TimedOut),
-            0 => calls::thread_yield(),
-            1 => return Ok(()),
-            error => return Err(Error::from_number(error as u32 - 2).unwrap_or(Error::BadCall)),
-        }
-    }
 }
 
 /// The partner: serves until it is ended.

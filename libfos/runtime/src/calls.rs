@@ -345,8 +345,22 @@ impl Within {
         body: WriteBody<'_>,
         read: impl Fn(Answered<'_>) -> T,
     ) -> T {
+        self.ask_before(self.deadline(), to, operation, body, read).await
+    }
+
+    fn deadline(&self) -> Instant {
+        self.runtime.port().now().after(self.time)
+    }
+
+    async fn ask_before<T>(
+        &self,
+        deadline: Instant,
+        to: &Address,
+        operation: &Operation,
+        body: WriteBody<'_>,
+        read: impl Fn(Answered<'_>) -> T,
+    ) -> T {
         let (port, calls) = (self.runtime.port(), self.runtime.calls());
-        let deadline = port.now().after(self.time);
         match calls.begin(port, to, (operation, self.epoch), deadline, body) {
             Ok(request) => calls.conclude(Pending { calls, request: Some(request) }.await, read),
             Err(error) => read(Err(error)),
@@ -368,20 +382,13 @@ impl Caller for Within {
         body: WriteBody<'_>,
         read: impl Fn(Answered<'_>) -> T,
     ) -> T {
-        let (port, calls) = (self.runtime.port(), self.runtime.calls());
-        let deadline = port.now().after(self.time);
-        let mut to = *to;
+        let (deadline, mut to) = (self.deadline(), *to);
+        let unless_redirected = |answered: Answered<'_>| match answered {
+            Err(CallError::Redirected(elsewhere)) => Err(elsewhere),
+            answered => Ok(read(answered)),
+        };
         for _ in 0..REDIRECTS_MAX {
-            let request = match calls.begin(port, &to, (operation, self.epoch), deadline, body) {
-                Ok(request) => request,
-                Err(error) => return read(Err(error)),
-            };
-            let over = Pending { calls, request: Some(request) }.await;
-            let concluded = calls.conclude(over, |answered| match answered {
-                Err(CallError::Redirected(elsewhere)) => Err(elsewhere),
-                answered => Ok(read(answered)),
-            });
-            match concluded {
+            match self.ask_before(deadline, &to, operation, body, unless_redirected).await {
                 Ok(value) => return value,
                 Err(elsewhere) => to = elsewhere,
             }

@@ -12,19 +12,16 @@
 mod root;
 
 use self::root::Root;
-use super::{Course, Scenario};
+use super::{Course, Scenario, naming_members};
 use crate::faults::Dangers;
 use crate::run::Figure;
-use crate::world::{Process, World};
+use crate::world::World;
 use fos_demo::charter::MARKS;
 use fos_demo::process::{Heard, Process as Part};
 use fos_demo::protocol::{LoaderInterface, NotesInterface, NotesPeersInterface, Progress};
 use fos_demo::show::{Show, Size};
 use fos_messages::names::DirectoryKey;
 use fos_messages::programs::ProgramsClient;
-use fos_messages::rpc::Address;
-use fos_naming::member::Naming;
-use fos_replicated_map::Member;
 use fos_runtime::fleet::{Event, Marks};
 use fos_runtime::port::Class;
 use fos_runtime::{Names, Priority, Runtime};
@@ -52,8 +49,6 @@ const FIRST: u32 = NAMING + 1 + LOADERS;
 const ROOT_WITHIN: Duration = Duration::from_secs(30);
 /// About how many messages a note has.
 const MESSAGES_PER_NOTE: u64 = 10;
-/// A joiner of naming that is refused waits so long.
-const PAUSE: Duration = Duration::from_micros(100);
 
 /// How the members differ from honest ones: tests plant errors here.
 #[derive(Clone, Copy)]
@@ -108,7 +103,9 @@ pub(crate) fn begin_with(world: &World, messages: u64, dress: Dress) -> Box<dyn 
     world.knows::<NotesPeersInterface>();
     world.knows::<LoaderInterface>();
     let cores = world.cores().max(FIRST + 3);
-    let naming = start_naming(world);
+    // Three members of naming, on the first cores.
+    let naming = naming_members::start(world, NAMING, 0, KEY, |_, _| ());
+    let naming: Vec<_> = naming.iter().map(|member| member.address(Class::External)).collect();
     let seen = Rc::<Seen>::default();
     let (eye, watched) = (seen.clone(), world.clone());
     let hear = Rc::new(move |who: u64, heard: Heard| hear(&watched, &eye, who, heard));
@@ -155,38 +152,6 @@ async fn run(part: Part, size: Size, seen: &Seen, world: &World) -> Result<Progr
     show.shrink().await?;
     seen.shrunk_at.set(world.now());
     show.check().await
-}
-
-/// Three members of naming, on the first cores: where clients ask.
-fn start_naming(world: &World) -> Vec<Address> {
-    let processes: Vec<Process> =
-        (0..NAMING).map(|number| world.start(&format!("naming-{number}"), number)).collect();
-    let internal: Vec<(Member, Address)> = processes
-        .iter()
-        .zip(1..)
-        .map(|(process, number)| (Member::new(0, number), process.address(Class::Internal)))
-        .collect();
-    for (number, process) in processes.iter().enumerate() {
-        let (runtime, me, sponsors) =
-            (process.runtime.clone(), internal[number].0, internal[..number].to_vec());
-        process.spawn(Priority::Normal, async move {
-            let naming = loop {
-                let begun = if sponsors.is_empty() {
-                    Naming::first(runtime.clone(), me, KEY).await.ok()
-                } else {
-                    Naming::join(runtime.clone(), me, &sponsors).await.ok()
-                };
-                match begun {
-                    Some(naming) => break naming,
-                    None => runtime.sleep(PAUSE).await,
-                }
-            };
-            // It lives as long as its process.
-            std::future::pending::<()>().await;
-            drop(naming);
-        });
-    }
-    processes.iter().map(|process| process.address(Class::External)).collect()
 }
 
 fn hear(world: &World, seen: &Seen, who: u64, heard: Heard) {

@@ -9,20 +9,19 @@
 //! registered it; no deed is rewarded: no forged call is counted, no guessed key opens anything, nobody's directory takes a
 //! stranger's name, each request is answered as its interface says. The bad peers judge the last themselves.
 
-use super::{Course, Scenario};
+use super::naming::Dress;
+use super::{Course, Scenario, naming_members};
 use crate::faults::Dangers;
 use crate::run::Figure;
 use crate::world::{Process, World};
 use fos_messages::names::{DirectoryKey, Path};
 use fos_messages::rpc::Address;
-use fos_naming::member::Naming;
 use fos_peers::Random;
 use fos_peers::attack::Attack;
 use fos_peers::deeds::DEEDS;
 use fos_peers::honest::{Client, Ledger, Named};
 use fos_peers::liar::Liar;
 use fos_peers::till::{Honest, TillDispatcher};
-use fos_replicated_map::Member;
 use fos_runtime::port::{Class, Port};
 use fos_runtime::{Names, Priority, Runtime};
 use std::cell::{Cell, RefCell};
@@ -62,7 +61,7 @@ pub(crate) struct Weakness {
     /// Around the port of each client of the server.
     pub client: fn(Rc<dyn Port>) -> Rc<dyn Port>,
     /// Done to each member of naming.
-    pub naming: fn(&Runtime, &Naming),
+    pub naming: Dress,
 }
 
 impl Weakness {
@@ -95,7 +94,7 @@ pub(crate) fn begin_with(world: &World, messages: u64, weakness: Weakness) -> Bo
     let seed = world.random().next();
     let liar = world.start_behind("liar", 1, |port| Rc::new(Liar::new(port, seed)));
     serve(&liar);
-    let naming = start_naming(world, weakness);
+    let naming = naming_members::start(world, NAMING, SERVERS, ROOT_KEY, weakness.naming);
     let members: Vec<Address> = naming.iter().map(|member| member.address(Class::External)).collect();
     let first = SERVERS + NAMING + BAD;
     let (mut clients, till) = (Vec::new(), server.address(Class::External));
@@ -179,35 +178,6 @@ async fn make_directories(runtime: &Runtime, names: &Names) {
             runtime.sleep(PAUSE).await;
         }
     }
-}
-
-fn start_naming(world: &World, weakness: Weakness) -> Vec<Process> {
-    let start = |number: u32| world.start(&format!("naming-{number}"), SERVERS + number);
-    let processes: Vec<Process> = (0..NAMING).map(start).collect();
-    let internal: Vec<(Member, Address)> = processes
-        .iter()
-        .zip(1..)
-        .map(|(process, number)| (Member::new(0, number), process.address(Class::Internal)))
-        .collect();
-    for (number, process) in processes.iter().enumerate() {
-        let (runtime, me, sponsors) =
-            (process.runtime.clone(), internal[number].0, internal[..number].to_vec());
-        process.spawn(Priority::Normal, async move {
-            let naming = loop {
-                let begun = match sponsors.is_empty() {
-                    true => Naming::first(runtime.clone(), me, ROOT_KEY).await.ok(),
-                    false => Naming::join(runtime.clone(), me, &sponsors).await.ok(),
-                };
-                match begun {
-                    Some(naming) => break naming,
-                    None => runtime.sleep(PAUSE).await,
-                }
-            };
-            (weakness.naming)(&runtime, &naming);
-            std::future::pending::<()>().await;
-        });
-    }
-    processes
 }
 
 /// A bad peer.

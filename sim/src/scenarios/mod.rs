@@ -9,6 +9,7 @@ mod fleet;
 mod hostile;
 mod naming;
 mod naming_follower;
+mod naming_members;
 mod naming_open;
 pub mod naming_reads;
 #[cfg(test)]

@@ -2,19 +2,11 @@
 
 use super::Scenario;
 use super::hostile::{SCENARIO, Weakness, begin_with};
+use super::planted_naming::needs_no_key;
 use fos_abi::Identity;
-use fos_messages::names::{
-    Description, DirectoryKey, Entry, Found, LoadFigure, NameError, Names, NamesDispatcher, News, Path,
-    Policy, Query, RequestNumber,
-};
-use fos_messages::rpc::{Address, Context, Envelope, Instead, Received, SendError, Status};
-use fos_naming::member::Naming;
-use fos_naming::record::{Part, Place, Record};
-use fos_naming::replication::Replication;
-use fos_naming::service::Service;
-use fos_replicated_map::{Identity as Owner, Operation};
+use fos_messages::rpc::{Address, Envelope, Received, SendError, Status};
+use fos_runtime::Instant;
 use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route};
-use fos_runtime::{Instant, Runtime};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -57,7 +49,7 @@ pub const CAN_NOT_READ_LONG_ONES: Scenario = Scenario {
 
 /// Members of naming that ask nobody for a directory's key.
 pub const NEEDS_NO_KEY: Scenario = Scenario {
-    begin: |world, messages| begin_with(world, messages, Weakness { naming: dress, ..Weakness::NONE }),
+    begin: |world, messages| begin_with(world, messages, Weakness { naming: needs_no_key, ..Weakness::NONE }),
     ..SCENARIO
 };
 
@@ -157,91 +149,4 @@ fn without_mark(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut unmarked = [&Envelope { status: Status::Done, ..envelope }.to_bytes(), body].concat();
     reply.iter().for_each(|reply| Envelope::add_reply(&mut unmarked, &Address::from_bytes(reply)));
     Some(unmarked)
-}
-
-fn dress(runtime: &Runtime, naming: &Naming) {
-    let (honest, replication) = (Service(naming.server.clone()), naming.replication.clone());
-    runtime.serve(Class::External, NamesDispatcher::new(Rc::new(Open { honest, replication })));
-}
-
-/// Naming without locks.
-struct Open {
-    honest: Service,
-    replication: Rc<Replication>,
-}
-
-type Answered<T> = Result<T, Instead<NameError>>;
-
-impl Names for Open {
-    fn look_up(&self, context: Context, path: Path, query: Query) -> Answered<(Found, u64)> {
-        self.honest.look_up(context, path, query)
-    }
-    fn list(&self, context: Context, path: Path, after: String, seen: u64) -> Answered<(Vec<String>, u64)> {
-        self.honest.list(context, path, after, seen)
-    }
-    fn list_members(
-        &self,
-        context: Context,
-        path: Path,
-        after: u64,
-        seen: u64,
-    ) -> Answered<(Vec<Entry>, u64)> {
-        self.honest.list_members(context, path, after, seen)
-    }
-    async fn make(
-        &self,
-        context: Context,
-        _: RequestNumber,
-        path: Path,
-        _: DirectoryKey,
-        own_key: DirectoryKey,
-        owner: Option<Address>,
-    ) -> Answered<u64> {
-        let value = Record::Head { lock: own_key, policy: Policy::default(), owner };
-        let owner = Owner(owner.map_or(0, |_| context.sender.0));
-        let insert = Operation::Insert { key: Place::Name(path, Part::Head), value, owner };
-        let made = self.replication.own_update(insert).await;
-        made.map(|(version, _)| version.0).map_err(|_| Instead::NotNow)
-    }
-    async fn remove(
-        &self,
-        context: Context,
-        number: RequestNumber,
-        path: Path,
-        key: DirectoryKey,
-    ) -> Answered<u64> {
-        self.honest.remove(context, number, path, key).await
-    }
-    async fn set_policy(
-        &self,
-        context: Context,
-        number: RequestNumber,
-        path: Path,
-        key: DirectoryKey,
-        policy: Policy,
-    ) -> Answered<u64> {
-        self.honest.set_policy(context, number, path, key, policy).await
-    }
-    async fn register(
-        &self,
-        context: Context,
-        number: RequestNumber,
-        path: Path,
-        key: DirectoryKey,
-        entry: Entry,
-    ) -> Answered<u64> {
-        self.honest.register(context, number, path, key, entry).await
-    }
-    async fn unregister(&self, context: Context, number: RequestNumber, path: Path) -> Answered<u64> {
-        self.honest.unregister(context, number, path).await
-    }
-    fn report(&self, context: Context, load: LoadFigure) {
-        self.honest.report(context, load);
-    }
-    async fn watch(&self, context: Context, path: Path, since: u64) -> Answered<News> {
-        self.honest.watch(context, path, since).await
-    }
-    fn describe(&self, context: Context, path: Path, after: u64, seen: u64) -> Answered<(Description, u64)> {
-        self.honest.describe(context, path, after, seen)
-    }
 }

@@ -1,4 +1,4 @@
-//! Members of `naming` with an error, each of which a run must find. The error stands before the member's own service; the
+//! Members of naming with an error, each of which a run of `naming` or `hostile` must find. The error stands before the member's own service; the
 //! rest of the member is as it always is.
 
 use super::Scenario;
@@ -53,9 +53,15 @@ pub fn leads_to(runtime: &Runtime, naming: &Naming, address: Address) {
     dress(runtime, naming, Error::LeadsTo(address));
 }
 
+/// The member asks nobody who makes a name for a directory's key.
+pub fn needs_no_key(runtime: &Runtime, naming: &Naming) {
+    dress(runtime, naming, Error::NeedsNoKey);
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Error {
     LeadsTo(Address),
+    NeedsNoKey,
     KeepsNews,
     OldMap,
     Loses,
@@ -75,6 +81,14 @@ struct Wrong {
 }
 
 type Answered<T> = Result<T, Instead<NameError>>;
+
+impl Wrong {
+    /// Changes the map as no service would.
+    async fn insert(&self, key: Place, value: Record, owner: Owner) -> Answered<u64> {
+        let made = self.replication.own_update(Operation::Insert { key, value, owner }).await;
+        made.map(|(version, _)| version.0).map_err(|_| Instead::NotNow)
+    }
+}
 
 impl Names for Wrong {
     fn look_up(&self, context: Context, path: Path, query: Query) -> Answered<(Found, u64)> {
@@ -109,7 +123,12 @@ impl Names for Wrong {
         own_key: DirectoryKey,
         owner: Option<Address>,
     ) -> Answered<u64> {
-        self.honest.make(context, number, path, key, own_key, owner).await
+        if self.error != Error::NeedsNoKey {
+            return self.honest.make(context, number, path, key, own_key, owner).await;
+        }
+        let value = Record::Head { lock: own_key, policy: Policy::default(), owner };
+        let owner = Owner(owner.map_or(0, |_| context.sender.0));
+        self.insert(Place::Name(path, Part::Head), value, owner).await
     }
     async fn remove(
         &self,
@@ -142,9 +161,7 @@ impl Names for Wrong {
             Error::Loses if context.sender.0.is_multiple_of(4) => Ok(1),
             Error::KeepsDead => {
                 let key = Place::Name(path, Part::Member(context.sender.0));
-                let insert = Operation::Insert { key, value: Record::Member(entry), owner: Owner(0) };
-                let made = self.replication.own_update(insert).await;
-                made.map(|(version, _)| version.0).map_err(|_| Instead::NotNow)
+                self.insert(key, Record::Member(entry), Owner(0)).await
             }
             _ => self.honest.register(context, number, path, key, entry).await,
         }
