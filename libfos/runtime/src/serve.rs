@@ -20,7 +20,8 @@ use fos_messages::rpc::{
     self, Address, AnswerBody, Context, Envelope, Kind, Outgoing, Received, Serve, Served, Status,
 };
 
-/// Requests that one member has under way at most; further ones are answered `Overloaded`.
+/// Requests of clients that one member has under way at most; further ones are answered `Overloaded`. It has room for as many of
+/// the other members besides: what they agree on is what clients wait for, so it must not wait for clients.
 pub const REQUESTS_MAX: u32 = 512;
 /// Of which one client may have so many: who asks for what takes long, and asks again and again, leaves room for others. It
 /// is twice what a client can await of one server, so that those it gave up do not keep it from asking.
@@ -57,7 +58,8 @@ pub struct Services {
     dropped_answers: Cell<u64>,
     unsendable_answers: Cell<u64>,
     poisonous: Cell<u64>,
-    /// Requests under way by who asked for them, if there are any.
+    /// Requests of clients under way, all and by who asked for them, if there are any.
+    of_clients: Cell<u32>,
     under_way: RefCell<BTreeMap<u64, u32>>,
 }
 
@@ -138,15 +140,15 @@ impl Services {
                 port.poisoned(&Poison { sender: incoming.sender, interface, operation });
                 Status::Poisonous
             }
-            _ if self.has_no_room_for(class, incoming.sender) => Status::Overloaded,
+            _ if self.has_no_room_for(class, envelope.kind, incoming.sender) => Status::Overloaded,
             None => Status::Unknown,
             Some(_) if version != envelope.version => Status::OtherVersion,
             Some((_, server)) => match server.serve(operation, context, body, self.take_room()) {
                 Served::Task(future) => {
-                    self.load.began();
-                    *self.under_way.borrow_mut().entry(incoming.sender.0).or_default() += 1;
-                    let (services, port, sender) = (self.clone(), port.clone(), incoming.sender);
-                    let request = Request { future, asker, sender, services, port, began, is_over: false };
+                    let client = (class == Class::External).then_some(incoming.sender);
+                    self.began(client);
+                    let (services, port) = (self.clone(), port.clone());
+                    let request = Request { future, asker, client, services, port, began, is_over: false };
                     return Begun::Task(class, interface, operation, Box::pin(request));
                 }
                 Served::Answer(body) => {
@@ -161,21 +163,36 @@ impl Services {
         Begun::Answered(class, interface, operation)
     }
 
+    /// Members of the own fleet are trusted with how much they ask. A post of theirs is never refused: nobody would hear of it,
+    /// and what they agree on would stand still.
     #[inline]
-    fn has_no_room_for(&self, class: Class, sender: Identity) -> bool {
-        let requests = self.load.requests();
+    fn has_no_room_for(&self, class: Class, kind: Kind, sender: Identity) -> bool {
+        let of_clients = self.of_clients.get();
+        if class != Class::External {
+            return kind == Kind::Request && self.load.requests() - of_clients >= REQUESTS_MAX;
+        }
         let has_its_share =
             || self.under_way.borrow().get(&sender.0).is_some_and(|held| *held >= REQUESTS_OF_ONE_MAX);
-        // Nobody can have as many as one may before there are as many in all. Members of the own fleet are trusted.
-        requests >= REQUESTS_OF_ONE_MAX
-            && (requests >= REQUESTS_MAX || (class == Class::External && has_its_share()))
+        // Nobody can have as many as one may before there are as many in all.
+        of_clients >= REQUESTS_OF_ONE_MAX && (of_clients >= REQUESTS_MAX || has_its_share())
     }
 
-    /// One of its requests is over.
-    fn is_over(&self, sender: Identity) {
+    /// A request begins, of this client if it is not a member's.
+    fn began(&self, client: Option<Identity>) {
+        self.load.began();
+        if let Some(client) = client {
+            self.of_clients.set(self.of_clients.get() + 1);
+            *self.under_way.borrow_mut().entry(client.0).or_default() += 1;
+        }
+    }
+
+    /// It is over.
+    fn ended(&self, client: Option<Identity>) {
         self.load.ended();
+        let Some(client) = client else { return };
+        self.of_clients.set(self.of_clients.get() - 1);
         let mut under_way = self.under_way.borrow_mut();
-        if let Entry::Occupied(mut held) = under_way.entry(sender.0) {
+        if let Entry::Occupied(mut held) = under_way.entry(client.0) {
             *held.get_mut() -= 1;
             if *held.get() == 0 {
                 held.remove();
@@ -257,7 +274,7 @@ pub enum Begun {
 struct Request {
     future: rpc::Future,
     asker: Asker,
-    sender: Identity,
+    client: Option<Identity>,
     services: Rc<Services>,
     port: Rc<dyn Port>,
     began: Instant,
@@ -276,7 +293,7 @@ impl Future for Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.services.is_over(self.sender);
+        self.services.ended(self.client);
         if !self.is_over {
             self.services.answer(&*self.port, &self.asker, Status::NotNow, self.services.take_room());
         }

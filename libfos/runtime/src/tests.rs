@@ -146,11 +146,24 @@ fn what_the_server_does_not_know_or_can_not_read_is_said() {
 
 /// Sends a request without a call of its own, as somebody who keeps no count does.
 fn ask_carelessly(node: &Node, to: Address, request: u32, operation: u16) {
-    let (interface, version, kind, status) = (ADDER, VERSION, Kind::Request, Status::Done);
+    send_carelessly(node, to, Kind::Request, request, operation);
+}
+
+fn send_carelessly(node: &Node, to: Address, kind: Kind, request: u32, operation: u16) {
+    let (interface, version, status) = (ADDER, VERSION, Status::Done);
     let envelope = Envelope { request, interface, operation, epoch: 0, kind, status, version };
     let mut message = envelope.to_bytes().to_vec();
     Scalar::write(1u64, &mut message);
     node.port().ask(&to, &mut message).unwrap();
+}
+
+/// As many requests that take long as a member takes at once, and some more, of several.
+fn flood(world: &World, to: Address) {
+    for _ in 0..=REQUESTS_MAX / REQUESTS_OF_ONE_MAX {
+        let greedy = world.node();
+        (0..REQUESTS_OF_ONE_MAX).for_each(|request| ask_carelessly(&greedy, to, request, HANG));
+    }
+    world.run_for(Duration::from_millis(1));
 }
 
 #[test]
@@ -176,15 +189,31 @@ fn who_asks_for_what_takes_long_again_and_again_leaves_room_for_others() {
 fn all_together_have_no_more_requests_under_way_than_a_member_takes() {
     let (world, client, server, _) = pair();
     let to = server.address(Class::External);
-    for _ in 0..=REQUESTS_MAX / REQUESTS_OF_ONE_MAX {
-        let greedy = world.node();
-        (0..REQUESTS_OF_ONE_MAX).for_each(|request| ask_carelessly(&greedy, to, request, HANG));
-    }
-    world.run_for(Duration::from_millis(1));
+    flood(&world, to);
     assert_eq!(server.runtime.load().requests, REQUESTS_MAX);
     let outcome = ask(&client.runtime, to, DOUBLE, 3);
     world.run_for(Duration::from_millis(1));
     assert_eq!(*outcome.borrow(), Some(Err(CallError::Overloaded)));
+}
+
+#[test]
+fn members_are_heard_however_many_requests_of_clients_are_under_way() {
+    let (world, member, server, adder) = pair();
+    server.runtime.serve(Class::Internal, adder.clone());
+    let inside = server.address(Class::Internal);
+    flood(&world, server.address(Class::External));
+    let outcome = ask(&member.runtime, inside, DOUBLE, 3);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(*outcome.borrow(), Some(Ok(6)));
+
+    flood(&world, inside);
+    assert_eq!(server.runtime.load().requests, 2 * REQUESTS_MAX);
+    let (outcome, heard) = (ask(&member.runtime, inside, DOUBLE, 3), adder.askers.borrow().len());
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(*outcome.borrow(), Some(Err(CallError::Overloaded)));
+    send_carelessly(&member, inside, Kind::Post, 0, DOUBLE);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(adder.askers.borrow().len(), heard + 1);
 }
 
 #[test]
