@@ -119,6 +119,7 @@ impl Member {
         self.coming.borrow_mut().retain(|seat| !is_in(seat.identity().0));
         self.going.borrow_mut().retain(|identity| is_in(*identity));
         self.figures.borrow_mut().retain(|identity, _| is_in(*identity));
+        self.leavers.borrow_mut().begin(is_in);
         let came = |awaited: &mut super::member::Awaited| awaited.identity.is_some_and(|one| is_in(one.0));
         let mut awaited = self.awaited.get();
         awaited.take_if(came);

@@ -6,6 +6,7 @@ use super::agreement::Agreement;
 use super::charter::{Charter, CharterError, Event, Terms};
 use super::gate::Gated;
 use super::growth::Growth;
+use super::leavers::Leavers;
 use super::roster::Roster;
 use super::service::{Inside, Outside, Proposal};
 use crate::load::Histogram;
@@ -49,6 +50,7 @@ pub struct Member {
     pub(super) watched: RefCell<BTreeSet<u64>>,
     pub(super) coming: RefCell<Vec<Seat>>,
     pub(super) going: RefCell<BTreeSet<u64>>,
+    pub(super) leavers: RefCell<Leavers>,
     pub(super) is_changing: Cell<bool>,
     pub(super) awaited: Cell<Option<Awaited>>,
     /// Members that ended and are to be replaced.
@@ -87,6 +89,7 @@ impl Member {
             watched: RefCell::default(),
             coming: RefCell::default(),
             going: RefCell::default(),
+            leavers: RefCell::default(),
             is_changing: Cell::default(),
             awaited: Cell::default(),
             lost: Cell::default(),

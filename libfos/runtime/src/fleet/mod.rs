@@ -2,7 +2,8 @@
 //! who they are, one coordinates without being chosen for good, and the fleet grows, shrinks and moves under it.
 //!
 //! ```text
-//!  agreement, roster, regulator, rendezvous   decisions, without messages and clock
+//!  agreement, roster, rendezvous              decisions, without messages and clock: who belongs to it
+//!  regulator, leavers                         how many there are to be, and who goes
 //!  meter, admission, gate                     at the doors: how loaded; whom to send elsewhere; whom not to hear
 //!  member, entering, changing, regulating,
 //!  leaving, service                           a member's life, over the runtime
@@ -16,6 +17,7 @@ mod charter;
 mod entering;
 mod gate;
 mod growth;
+mod leavers;
 mod leaving;
 mod member;
 mod meter;

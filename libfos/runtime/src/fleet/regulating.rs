@@ -131,6 +131,7 @@ impl Member {
     /// What another member says of itself.
     pub(super) fn hear_figure(&self, of: Identity, figure: Figure) {
         let before = self.figures.borrow_mut().insert(of.0, figure).unwrap_or_default();
+        self.leavers.borrow_mut().heard_of(of);
         let has_opened = figure.is_open && !before.is_open;
         if let Some(roster) = self.roster().filter(|_| has_opened)
             && let Some(seat) = roster.find(of).copied()
@@ -168,7 +169,7 @@ impl Member {
                 self.lost.set(self.lost.get().saturating_sub(1));
                 self.spawn(|member| async move { _ = member.grow(None).await });
             }
-            Advice::Shrink(place) => self.drain(staying[place]),
+            Advice::Shrink => self.shrink(&staying),
             Advice::Stay => {}
         }
     }
@@ -211,14 +212,36 @@ impl Member {
         Ok(identity)
     }
 
+    /// Has one of these leave, if one may be asked.
+    fn shrink(self: &Rc<Self>, staying: &[&Seat]) {
+        let figure = |seat: &&Seat| (seat.identity(), self.figure_of(seat.identity()));
+        let figures: Vec<(Identity, Figure)> = staying.iter().map(figure).collect();
+        let members_min = self.terms.charter.marks.members_min;
+        let chosen = self.leavers.borrow().choose(&figures, members_min);
+        if let Some(seat) = staying.iter().find(|seat| Some(seat.identity()) == chosen) {
+            self.tell(Event::Shrinks(seat.identity()));
+            self.drain(seat);
+        }
+    }
+
+    /// Asks a member to leave, or leaves.
     fn drain(self: &Rc<Self>, seat: &Seat) {
-        self.tell(Event::Shrinks(seat.identity()));
-        if seat.identity() == self.seat.identity() {
+        let (identity, to) = (seat.identity(), seat.internal);
+        if identity == self.seat.identity() {
             return self.leave();
         }
-        let (caller, to) = (self.within(TELL_WITHIN), seat.internal);
-        // If it does not hear this, a later look finds it idle again.
-        self.spawn(|_| async move { _ = FleetPeersClient::new(caller, to).drain().await });
+        self.leavers.borrow_mut().ask(identity);
+        let caller = self.within(TELL_WITHIN);
+        self.spawn(|member| async move {
+            match FleetPeersClient::new(caller, to).drain().await {
+                Ok(()) => member.leavers.borrow_mut().answered(identity, true),
+                Err(error) if error.nothing_was_done() => {
+                    member.leavers.borrow_mut().answered(identity, false);
+                }
+                // It may have heard it, or hear it late.
+                Err(_) => {}
+            }
+        });
     }
 
     /// As coordinator: has a member started on that core, in whose favour another is to leave.

@@ -29,8 +29,8 @@ pub enum Advice {
     Stay,
     /// Add a member.
     Grow,
-    /// Drain the member at this place of the figures: the one with the least to do, of several the last.
-    Shrink(usize),
+    /// Do with one member less.
+    Shrink,
 }
 
 /// Watches one fleet's figures.
@@ -68,11 +68,10 @@ impl Regulator {
         if self.above >= looks {
             return self.change(now, Advice::Grow);
         }
-        let idlest = (0..figures.len()).rev().min_by_key(|place| figures[*place].requests_permille);
-        match idlest {
-            Some(place) if self.below >= looks => self.change(now, Advice::Shrink(place)),
-            _ => Advice::Stay,
+        if self.below >= looks {
+            return self.change(now, Advice::Shrink);
         }
+        Advice::Stay
     }
 
     /// A member has ended and was not sent away: whether another is to take its place at once. Whether it is still needed
@@ -151,12 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn it_shrinks_only_if_fewer_would_do_and_by_the_idlest() {
+    fn it_shrinks_only_if_fewer_would_do() {
         let mut regulator = Regulator::new(MARKS).unwrap();
         let mut busy = figures(3, 1);
         busy[1] = figure(0);
         let advice: Vec<Advice> = (0..3).map(|look| regulator.look(at(look), &busy)).collect();
-        assert_eq!(advice, [Advice::Stay, Advice::Stay, Advice::Shrink(1)]);
+        assert_eq!(advice, [Advice::Stay, Advice::Stay, Advice::Shrink]);
         // Two members share 3 requests: one alone would have 60 us of wait, over the mark.
         let mut regulator = Regulator::new(MARKS).unwrap();
         let mut enough = figures(2, 1);
@@ -180,7 +179,7 @@ mod tests {
             let requests = if look % 4 < 2 { 24u32 } else { 1 };
             match regulator.look(at(look), &figures(members, requests.div_ceil(members as u32))) {
                 Advice::Grow => (members, changes) = (members + 1, changes + 1),
-                Advice::Shrink(_) => (members, changes) = (members - 1, changes + 1),
+                Advice::Shrink => (members, changes) = (members - 1, changes + 1),
                 Advice::Stay => {}
             }
         }
@@ -203,7 +202,7 @@ mod tests {
             let requests = 12u32.div_ceil(members as u32);
             match regulator.look(at(look), &figures(members, requests)) {
                 Advice::Grow => (members, changes) = (members + 1, changes + 1),
-                Advice::Shrink(_) => (members, changes) = (members - 1, changes + 1),
+                Advice::Shrink => (members, changes) = (members - 1, changes + 1),
                 Advice::Stay => {}
             }
         }
