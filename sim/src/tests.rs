@@ -3,6 +3,7 @@
 
 mod fleet;
 mod hostile;
+mod moving;
 mod naming;
 mod promises;
 mod small;

@@ -102,7 +102,13 @@ impl Demo {
             say,
             hear: Rc::new(|_| ()),
         };
-        let size = Size { loaders: LOADER_CORES.into(), first: 2, stretch: STRETCH, ends_coordinator: true };
+        let size = Size {
+            loaders: LOADER_CORES.into(),
+            first: 2,
+            places: (0..self.cores).collect(),
+            stretch: STRETCH,
+            ends_coordinator: true,
+        };
         let show = Show::begin(process, self.root_key, size).await?;
         self.begin_names(names, below.clone());
         show.grow().await?;
@@ -110,6 +116,7 @@ impl Demo {
         let left: Vec<Address> =
             servers.iter().filter(|at| at.identity.0 != naming[0].identity).copied().collect();
         show.lose_coordinator().await?;
+        show.relocate().await?;
         show.shrink().await?;
         show.check().await?;
         self.check_names(&left, &below).await

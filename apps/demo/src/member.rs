@@ -49,6 +49,9 @@ fn tell(say: fn(core::fmt::Arguments<'_>), core: u16, event: Event) {
         Event::Grows(identity) => say(format_args!("the fleet grows by member {}", identity.0)),
         Event::DidNotGrow => say(format_args!("a member that was started has not come")),
         Event::Shrinks(identity) => say(format_args!("the fleet does without member {}", identity.0)),
+        Event::Moves { from, to } => {
+            say(format_args!("member {} serves in the place of member {}", to.0, from.0))
+        }
         Event::Began { .. } | Event::Leaves => {}
     }
 }

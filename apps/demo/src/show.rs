@@ -1,23 +1,29 @@
-//! The demonstration: a fleet that begins with one member, grows under load, loses its coordinator under load, shrinks when the
-//! load is gone, and has every note that was acknowledged. Each step has a time in which it must come about.
+//! The demonstration: a fleet that begins with one member, grows under load, loses its coordinator under load, has a member moved
+//! to another core under load, shrinks when the load is gone, and has every note that was acknowledged. Each step has a time in which it must come about.
 
 use crate::charter::{FLEET, LOADERS, MARKS, arguments, charter};
 use crate::member::PROGRAM;
 use crate::process::Process;
 use crate::protocol::{LoaderClient, Progress};
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt::Display;
 use core::time::Duration;
 use fos_messages::fleet::{FleetClient, Standing};
-use fos_messages::names::{DirectoryKey, NameError, Path};
+use fos_messages::names::{DirectoryKey, Entry, NameError, Path};
 use fos_messages::programs::{Order, Started};
 use fos_messages::rpc::{Address, CallError};
-use fos_runtime::fleet;
+use fos_runtime::{Priority, fleet};
 
 /// How long a step may take, on a slow emulator with a busy host.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one member may take to have a move begun, before another is asked.
+const ASK_WITHIN: Duration = Duration::from_secs(2);
+/// How long a member has to be moved to one core before another is tried.
+const MOVE_WITHIN: Duration = Duration::from_secs(7);
 /// How often is looked whether it has come about.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Notes under way that keep four members busy, over all loaders.
@@ -32,6 +38,8 @@ pub struct Size {
     pub loaders: Vec<u16>,
     /// Core of the first member.
     pub first: u16,
+    /// Cores to which a member may be moved.
+    pub places: Vec<u16>,
     /// Notes that must be acknowledged before and after the coordinator is ended.
     pub stretch: u64,
     /// Whether the coordinator is ended; in the simulator plans say who ends.
@@ -71,7 +79,7 @@ impl Show {
             matches!(made, Ok(()) | Err(CallError::Refused(NameError::Exists)))
         })
         .await?;
-        show.first = Some(show.start("member", show.size.first).await?);
+        show.first = Some(show.start_first().await?);
         show.wait_for_members(
             MARKS.members_min,
             "the fleet was started with one member and has made itself two",
@@ -88,6 +96,23 @@ impl Show {
         let found = names.members(&loaders).await.map_err(text)?;
         show.loaders = found.into_iter().map(|entry| entry.address).collect();
         Ok(show)
+    }
+
+    /// Starts the first member, and another if that ends when nobody else is there yet.
+    async fn start_first(&self) -> Result<Started, String> {
+        loop {
+            let first = self.start("member", self.size.first).await?;
+            let has_ended = Rc::new(Cell::new(false));
+            let (root, told) = (self.process.root.clone(), has_ended.clone());
+            self.process.runtime.spawn(Priority::Normal, async move {
+                told.set(root.end(first.number).await.is_ok());
+            });
+            let is_begun = async || self.standing().await.is_ok_and(|standing| standing.members > 1);
+            self.wait_until("a second member", async || has_ended.get() || is_begun().await).await?;
+            if is_begun().await {
+                return Ok(first);
+            }
+        }
     }
 
     /// Makes load until the fleet is as large as it gets.
@@ -114,6 +139,58 @@ impl Show {
         .await?;
         self.wait_for_members(MARKS.members_max, "it was replaced: the fleet has four members again").await?;
         self.stretch().await
+    }
+
+    /// Has the fleet move a member to another core under load: the one with the fewest, or if none comes there, the next. A
+    /// member that ends meanwhile is not moved but replaced.
+    pub async fn relocate(&self) -> Result<(), String> {
+        let before = self.members().await?;
+        let leaver = before.first().ok_or("the fleet has no member that could be moved")?;
+        let cores = self.places_for(leaver, &before);
+        let began = self.process.runtime.port().now();
+        self.wait_until("a member to be moved", async || {
+            let Ok(members) = self.members().await else { return false };
+            let has_gone = members.iter().all(|entry| entry.address != leaver.address);
+            let turn = self.process.runtime.port().now().since(began).as_secs() / MOVE_WITHIN.as_secs();
+            if let Some(core) = cores.iter().cycle().nth(turn as usize).filter(|_| !has_gone) {
+                self.ask_to_move(leaver, *core, &members).await;
+            }
+            has_gone
+        })
+        .await?;
+        self.wait_for_count(MARKS.members_max).await?;
+        let is_new = |entry: &&Entry| before.iter().all(|known| known.address != entry.address);
+        let members = self.members().await?;
+        if let Some(entry) = members.iter().filter(is_new).find(|entry| cores.contains(&entry.core)) {
+            let (from, to) = (leaver.address.identity.0, entry.address.identity.0);
+            (self.process.say)(format_args!(
+                "under load member {from} was moved from core {} to core {}, as member {to}",
+                leaver.core, entry.core
+            ));
+        }
+        self.stretch().await
+    }
+
+    /// Asks one member after the other until one says that the move is under way. Who does not coordinate says who does.
+    async fn ask_to_move(&self, leaver: &Entry, core: u16, members: &[Entry]) {
+        for member in members {
+            let fleet = FleetClient::new(self.process.runtime.within(ASK_WITHIN), member.address);
+            if fleet.relocate(self.key, leaver.address.identity.0, core).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    async fn members(&self) -> Result<Vec<Entry>, String> {
+        self.process.names.members(&self.fleet).await.map_err(text)
+    }
+
+    /// Where to move a member: to the cores with the fewest first.
+    fn places_for(&self, leaver: &Entry, members: &[Entry]) -> Vec<u16> {
+        let mut cores = self.size.places.clone();
+        cores.retain(|core| *core != leaver.core);
+        cores.sort_by_key(|core| members.iter().filter(|entry| entry.core == *core).count());
+        cores
     }
 
     /// Takes the load away until the fleet is as small as it gets.
@@ -180,7 +257,7 @@ impl Show {
     }
 
     async fn standing(&self) -> Result<Standing, String> {
-        let members = self.process.names.members(&self.fleet).await.map_err(text)?;
+        let members = self.members().await?;
         let mut found = Err("nobody belongs to the fleet".into());
         for member in members {
             let fleet = FleetClient::new(self.process.runtime.within(PATIENCE), member.address);
@@ -193,16 +270,19 @@ impl Show {
         found
     }
 
-    /// Waits until so many are registered under the fleet's name, and belong to it.
     async fn wait_for_members(&self, count: usize, what: &str) -> Result<(), String> {
-        self.wait_until(&format!("{count} members"), async || {
-            let registered = self.process.names.members(&self.fleet).await;
-            registered.is_ok_and(|found| found.len() == count)
-                && self.standing().await.is_ok_and(|standing| standing.members as usize == count)
-        })
-        .await?;
+        self.wait_for_count(count).await?;
         (self.process.say)(format_args!("{what}"));
         Ok(())
+    }
+
+    /// Waits until so many are registered under the fleet's name, and belong to it.
+    async fn wait_for_count(&self, count: usize) -> Result<(), String> {
+        self.wait_until(&format!("{count} members"), async || {
+            self.members().await.is_ok_and(|found| found.len() == count)
+                && self.standing().await.is_ok_and(|standing| standing.members as usize == count)
+        })
+        .await
     }
 
     async fn wait_until(&self, what: &str, is_so: impl AsyncFn() -> bool) -> Result<(), String> {

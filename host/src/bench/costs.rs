@@ -96,8 +96,9 @@ const NAMING: [&str; 8] = [
 ];
 
 /// What the demo fleet and naming are asked in the scenario `fleet`.
-const FLEET: [&str; 16] = [
+const FLEET: [&str; 17] = [
     "Fleet.join",
+    "Fleet.relocate",
     "Fleet.standing",
     "FleetPeers.commit",
     "FleetPeers.drain",

@@ -59,10 +59,15 @@ impl Member {
         for (seat, _) in audience.iter().zip(&said).filter(|(_, said)| **said == Said::Nothing) {
             self.leave_out(seat.identity());
         }
-        if said.iter().any(|said| *said != Said::Yes) || !self.commit(epoch) {
+        if said.iter().any(|said| *said != Said::Yes) || self.commit(epoch).is_err() {
             return false;
         }
-        let mut left = audience;
+        self.tell_of(epoch, audience).await;
+        true
+    }
+
+    /// Tells these that an epoch is in force, until all who live have heard it.
+    async fn tell_of(self: &Rc<Self>, epoch: Epoch, mut left: Vec<Seat>) {
         while !left.is_empty() {
             let said = self.ask(&left, |peer| async move { said_of(peer.commit(epoch.0).await) }).await;
             let mut said = said.into_iter();
@@ -71,7 +76,15 @@ impl Member {
                 self.runtime.sleep(AGAIN_AFTER).await;
             }
         }
-        true
+    }
+
+    /// Another puts an epoch in force here. If it is left out of it and this member coordinates from now on, that one may
+    /// end before all have heard so: this one sees to it that they do.
+    pub(super) fn hear_commit(self: &Rc<Self>, epoch: Epoch) -> Result<(), Behind> {
+        if self.commit(epoch)? && self.is_coordinator() {
+            self.spawn(|member| async move { member.tell_of(epoch, member.others()).await });
+        }
+        Ok(())
     }
 
     /// Who does not answer and is no member yet is not waited for: it may ask to join again.
@@ -99,13 +112,13 @@ impl Member {
         said.into_iter().map(|(_, said)| said).collect()
     }
 
-    /// Puts a promised epoch in force here. False if it is not the promised one any more.
-    pub(super) fn commit(self: &Rc<Self>, epoch: Epoch) -> bool {
-        let committed = self.agreement.borrow_mut().commit(epoch);
-        if committed == Ok(true) {
+    /// Puts the promised epoch in force here. Whether it was not before.
+    pub(super) fn commit(self: &Rc<Self>, epoch: Epoch) -> Result<bool, Behind> {
+        let has_begun = self.agreement.borrow_mut().commit(epoch)?;
+        if has_begun {
             self.began();
         }
-        committed.is_ok()
+        Ok(has_begun)
     }
 
     /// An epoch has begun here.
@@ -155,7 +168,8 @@ impl Member {
         let figure = self.figures.borrow_mut().remove(&identity.0);
         let left =
             self.going.borrow_mut().remove(&identity.0) || figure.is_some_and(|figure| figure.is_leaving);
-        if !left {
+        let is_replaced = self.was_moving(identity);
+        if !left && !is_replaced {
             self.lost.set(self.lost.get() + 1);
             self.tell(Event::Lost(identity));
         }

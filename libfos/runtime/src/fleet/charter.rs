@@ -105,6 +105,13 @@ pub enum Event {
     DidNotGrow,
     /// The coordinator has a member leave.
     Shrinks(Identity),
+    /// The coordinator has a member leave in whose place this other one serves.
+    Moves {
+        /// Who leaves.
+        from: Identity,
+        /// Who serves.
+        to: Identity,
+    },
     /// This member begins to leave.
     Leaves,
 }

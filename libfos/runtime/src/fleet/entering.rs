@@ -167,7 +167,8 @@ impl Member {
         let seat = Seat { since: first.0, ..self.seat };
         let promised = self.agreement.borrow_mut().promise(Roster::new(first, [seat].into()));
         if promised.is_ok() {
-            self.commit(first);
+            let committed = self.commit(first);
+            debug_assert_eq!(committed, Ok(true), "it has just been promised");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! One member of a fleet: what it knows, and the tasks that keep it one. Its life is in the files beside this one: `entering`,
-//! `changing` the membership, `regulating` the fleet's size, `leaving`; `service` is what it is asked meanwhile.
+//! `changing` the membership, `regulating` the fleet's size, `moving`, `leaving`; `service` is what it is asked meanwhile.
 
 use super::admission::{Admission, Admitted};
 use super::agreement::Agreement;
@@ -7,6 +7,7 @@ use super::charter::{Charter, CharterError, Event, Terms};
 use super::gate::Gated;
 use super::growth::Growth;
 use super::leavers::Leavers;
+use super::moving::Move;
 use super::roster::Roster;
 use super::service::{Inside, Outside, Proposal};
 use crate::load::Histogram;
@@ -55,8 +56,7 @@ pub struct Member {
     pub(super) awaited: Cell<Option<Awaited>>,
     /// Members that ended and are to be replaced.
     pub(super) lost: Cell<usize>,
-    /// A member that is being moved, and who is to come in its place.
-    pub(super) moving: Cell<Option<(Identity, Identity)>>,
+    pub(super) moving: Cell<Option<Move>>,
     pub(super) is_over: Cell<bool>,
     tell: alloc::boxed::Box<dyn Fn(Event)>,
 }

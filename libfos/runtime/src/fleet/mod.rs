@@ -6,7 +6,7 @@
 //!  regulator, leavers                         how many there are to be, and who goes
 //!  meter, admission, gate                     at the doors: how loaded; whom to send elsewhere; whom not to hear
 //!  member, entering, changing, regulating,
-//!  leaving, service                           a member's life, over the runtime
+//!  moving, leaving, service                   a member's life, over the runtime
 //!  growth                                     how one more is started
 //! ```
 
@@ -21,6 +21,7 @@ mod leavers;
 mod leaving;
 mod member;
 mod meter;
+mod moving;
 mod regulating;
 mod regulator;
 mod rendezvous;

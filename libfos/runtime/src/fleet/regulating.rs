@@ -106,7 +106,7 @@ impl Member {
         self.admission.steer(&self.figure(), &others, self.terms.charter.redirect_above);
     }
 
-    fn figure_of(&self, identity: Identity) -> Figure {
+    pub(super) fn figure_of(&self, identity: Identity) -> Figure {
         self.figures.borrow().get(&identity.0).copied().unwrap_or_default()
     }
 
@@ -152,9 +152,11 @@ impl Member {
 
     /// As coordinator: looks at everybody's figures.
     fn look(self: &Rc<Self>, regulator: &mut Regulator, now: Instant) {
-        self.go_on_moving();
         if let Some(awaited) = self.awaited.get() {
             return self.wait_for(awaited, now);
+        }
+        if self.goes_on_moving(now) {
+            return;
         }
         let roster = self.roster().unwrap_or_default();
         let is_staying = |seat: &&Seat| {
@@ -162,7 +164,11 @@ impl Member {
         };
         let staying: Vec<&Seat> = roster.seats().iter().filter(is_staying).collect();
         let figures: Vec<Figure> = staying.iter().map(|seat| self.figure_of(seat.identity())).collect();
-        let is_to_replace = self.lost.get() > 0 && staying.len() < self.terms.charter.marks.members_max;
+        if staying.len() >= self.terms.charter.marks.members_max {
+            // There is nobody to replace: what was lost was one too many, or another has come.
+            self.lost.set(0);
+        }
+        let is_to_replace = self.lost.get() > 0;
         let advice = if is_to_replace { regulator.lost(now) } else { regulator.look(now, &figures) };
         match advice {
             Advice::Grow => {
@@ -186,7 +192,7 @@ impl Member {
     }
 
     /// Has one more member started.
-    async fn grow(self: &Rc<Self>, core: Option<u16>) -> Result<Identity, FleetError> {
+    pub(super) async fn grow(self: &Rc<Self>, core: Option<u16>) -> Result<Identity, FleetError> {
         let until = self.now().after(COMES_WITHIN);
         self.awaited.set(Some(Awaited { identity: None, until }));
         let taken = self.agreement.borrow().living().iter().map(|seat| seat.core).collect();
@@ -225,7 +231,7 @@ impl Member {
     }
 
     /// Asks a member to leave, or leaves.
-    fn drain(self: &Rc<Self>, seat: &Seat) {
+    pub(super) fn drain(self: &Rc<Self>, seat: &Seat) {
         let (identity, to) = (seat.identity(), seat.internal);
         if identity == self.seat.identity() {
             return self.leave();
@@ -242,36 +248,5 @@ impl Member {
                 Err(_) => {}
             }
         });
-    }
-
-    /// As coordinator: has a member started on that core, in whose favour another is to leave.
-    pub(super) async fn relocate(self: &Rc<Self>, leaver: Identity, core: u16) -> Result<(), FleetError> {
-        if !self.agreement.borrow().counts_in(leaver) {
-            return Err(FleetError::NoMember);
-        }
-        match self.moving.get() {
-            Some((moved, _)) if moved == leaver => return Ok(()),
-            None if self.awaited.get().is_none() => {}
-            _ => return Err(FleetError::Busy),
-        }
-        self.moving.set(Some((leaver, leaver)));
-        let grown = self.grow(Some(core)).await;
-        self.moving.set(grown.ok().map(|newcomer| (leaver, newcomer)));
-        grown.map(|_| ())
-    }
-
-    /// When the newcomer serves, the one that is being moved leaves.
-    fn go_on_moving(self: &Rc<Self>) {
-        let Some((leaver, newcomer)) = self.moving.get().filter(|(leaver, newcomer)| leaver != newcomer)
-        else {
-            return;
-        };
-        let roster = self.roster().unwrap_or_default();
-        if self.figure_of(newcomer).is_open {
-            self.moving.set(None);
-            roster.find(leaver).iter().for_each(|seat| self.drain(seat));
-        } else if self.awaited.get().is_none() && roster.find(newcomer).is_none() {
-            self.moving.set(None);
-        }
     }
 }

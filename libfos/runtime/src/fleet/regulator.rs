@@ -58,6 +58,9 @@ impl Regulator {
         let total: Duration =
             figures.iter().map(|figure| Duration::from_nanos(figure.wait_nanoseconds)).sum();
         let share = |members: usize| total.checked_div(members as u32).unwrap_or(Duration::MAX);
+        if figures.len() > members_max {
+            return self.change(now, Advice::Shrink);
+        }
         let is_above = share(figures.len()) > self.marks.grow_above && figures.len() < members_max;
         let is_below = figures.len() > members_min && share(figures.len() - 1) < self.marks.shrink_below;
         self.above = if is_above { self.above + 1 } else { 0 };
@@ -169,6 +172,7 @@ mod tests {
         assert_eq!(regulator.look(at(0), &[]), Advice::Grow);
         assert!((20..40).all(|look| regulator.look(at(look), &figures(4, 100)) == Advice::Stay));
         assert!((60..80).all(|look| regulator.look(at(look), &figures(1, 0)) == Advice::Stay));
+        assert_eq!(regulator.look(at(80), &figures(5, 100)), Advice::Shrink, "there is one too many");
     }
 
     /// How often a fleet changes under a load that is now above the one mark and now below the other.

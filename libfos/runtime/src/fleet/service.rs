@@ -102,8 +102,7 @@ impl FleetPeers for Inside {
     }
 
     fn commit(&self, _: Context, epoch: u32) -> Result<(), Instead<Behind>> {
-        let promised = self.0.agreement.borrow().promised().0;
-        if self.0.commit(Epoch(epoch)) { Ok(()) } else { Err(Behind { promised }.into()) }
+        Ok(self.0.hear_commit(Epoch(epoch))?)
     }
 
     async fn leave(&self, context: Context) -> Result<(), Instead<Never>> {

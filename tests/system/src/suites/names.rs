@@ -96,6 +96,8 @@ const FLEET_SAYS: &[&[&str]] = &[
     &["a member of naming was ended under load on core 2"],
     &["which coordinated, was ended under load"],
     &["it was replaced: the fleet has four members again"],
+    &["serves in the place of member"],
+    &["under load member", "was moved from core", "to core", "as member"],
     &["the fleet does without member"],
     &["the fleet has shrunk to two members"],
     &["notes acknowledged, none lost at any member; 0 calls came to nothing"],
