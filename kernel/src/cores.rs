@@ -22,7 +22,8 @@ pub mod core_state {
     pub const ABSENT: u32 = 0;
     /// Runs threads or its kernel.
     pub const RUNNING: u32 = 1;
-    /// Sleeps; holds no space and no reference to anything shared.
+    /// Sleeps: it holds no reference to anything shared, and of the space that is loaded it uses nothing before it has
+    /// caught up with what was unmapped there.
     pub const IDLE: u32 = 2;
     /// Fenced after a failure; it never runs again.
     pub const FAILED: u32 = 3;
@@ -218,6 +219,17 @@ impl Core {
     /// Whether this core takes part: it runs or sleeps.
     pub fn is_alive(&self) -> bool {
         matches!(self.state.load(Ordering::SeqCst), core_state::RUNNING | core_state::IDLE)
+    }
+
+    /// Whether it may be using what it has loaded.
+    pub fn is_running(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == core_state::RUNNING
+    }
+
+    /// This core sleeps no more: before it looks at anything that others may have ended or unmapped meanwhile.
+    pub fn wake(&self) {
+        let (from, to) = (core_state::IDLE, core_state::RUNNING);
+        let _ = self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// Makes this core's kernel look at its inbox soon. Coalesced; one that is about to look is left alone.

@@ -293,7 +293,7 @@ fn space_step(job: &'static Job, here: &'static Core) -> Step {
         },
         _ if space.home() != here.number => Step::Go(space.home()),
         // Nobody can load it any more; the frames it maps are counted until nobody has it loaded.
-        5 if space.is_loaded_anywhere() => Step::Again,
+        5 if !space.let_go(here) => Step::Park,
         5 => empty_tables(job, space),
         6 if !grace(job, here) => Step::Park,
         // A thread that was being made while this end began.

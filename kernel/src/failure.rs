@@ -100,8 +100,11 @@ pub fn fail(here: &'static Core, why: fmt::Arguments, frame: u64, instruction: u
     fence(here)
 }
 
-/// Takes this core out, and tells the others.
+/// Takes this core out, and tells the others. From then on nobody waits for it before the loaded space's tables become
+/// ordinary memory.
 fn fence(here: &'static Core) -> ! {
+    // SAFETY: the kernel's own tables map the kernel.
+    unsafe { cpu::set_page_table_root(paging::kernel_root()) };
     mark_failed(here);
     if cores::alive().next().is_none() {
         machine::power_off(fos_abi::exit::STOPPED_BY_PANIC);

@@ -2,7 +2,7 @@
 
 use crate::cores::{self, Core};
 use crate::inbox::{flag, thread_post};
-use crate::{failure, jobs, quiescence};
+use crate::{failure, jobs, quiescence, scheduler};
 use core::sync::atomic::Ordering;
 
 /// Takes what was posted to this core: every flag, and a chunk of threads and operations.
@@ -21,7 +21,7 @@ pub fn take(here: &'static Core) {
         here.scheduler.go_on_soon();
     }
     if flags & flag::FLUSH != 0 {
-        flush(here);
+        catch_up(here);
     }
     if flags & flag::QUIESCE != 0 {
         quiescence::pass(here);
@@ -35,11 +35,12 @@ pub fn take(here: &'static Core) {
     }
 }
 
-/// Catches up with the loaded space, and tells whoever waits.
-fn flush(here: &'static Core) {
+/// Catches up with the loaded space, or gives it up where none of its threads runs, and tells whoever waits.
+pub fn catch_up(here: &'static Core) {
     // SAFETY: a loaded space stays in place: its end waits until no core has it loaded.
-    if let Some(space) = unsafe { here.loaded.get().as_ref() } {
-        space.flush(here);
+    match unsafe { here.loaded.get().as_ref() } {
+        Some(space) if !here.current.get().is_null() => space.flush(here),
+        _ => scheduler::unload_space(here),
     }
     cores::count(&here.counters.shootdowns);
     jobs::recheck_everywhere(here);

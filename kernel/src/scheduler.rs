@@ -5,7 +5,7 @@ use crate::arch::machine::{clock, cpu, entry, extended_state, paging};
 use crate::cores::{self, Core, core_state};
 use crate::space::Space;
 use crate::thread::{Resume, State, Thread};
-use crate::{failure, jobs, quiescence};
+use crate::{failure, jobs, posts, quiescence};
 use core::cell::Cell;
 use core::sync::atomic::Ordering;
 use fos_abi::limits::CHUNK_STEPS;
@@ -297,7 +297,7 @@ fn see_to_what_is_due(here: &'static Core) {
     loop {
         here.leave.set(0);
         if here.kicked.load(Ordering::Relaxed) || !here.inbox.is_empty() {
-            crate::posts::take(here);
+            posts::take(here);
         }
         if here.work.is_empty() {
             return;
@@ -307,8 +307,6 @@ fn see_to_what_is_due(here: &'static Core) {
         if here.work.is_empty() || has_ready(here) {
             return;
         }
-        // Work may be the end of the very space that is loaded here, or wait for a core whose work is that.
-        unload_space(here);
         cpu::interrupt_window();
     }
 }
@@ -443,9 +441,9 @@ fn run(here: &'static Core, thread: &'static Thread) -> ! {
     }
 }
 
-/// Nothing to run: gives up the loaded space, polls for a while if that has paid off, then sleeps.
+/// Nothing to run: polls for a while if that has paid off, then sleeps. The loaded space stays: most sleeps end
+/// with one of its threads. Nobody asks a sleeping core to forget translations, so it looks itself when it wakes.
 fn idle(here: &'static Core) {
-    unload_space(here);
     quiescence::pass(here);
     if !here.work.is_empty() || !here.inbox.is_empty() || here.inbox.has_more() {
         return;
@@ -458,12 +456,11 @@ fn idle(here: &'static Core) {
     if here.inbox.is_empty() {
         cpu::sleep_until_interrupt();
     }
-    let _ = here.state.compare_exchange(
-        core_state::IDLE,
-        core_state::RUNNING,
-        Ordering::SeqCst,
-        Ordering::SeqCst,
-    );
+    here.wake();
+    // SAFETY: as in `load_space`.
+    if unsafe { here.loaded.get().as_ref() }.is_some_and(|space| space.is_behind(here)) {
+        posts::catch_up(here);
+    }
     if quiescence::pass(here) {
         jobs::recheck_everywhere(here);
     }

@@ -476,6 +476,10 @@ impl Space {
         let (word, bit) = here.place;
         self.active[word].fetch_and(!bit, Ordering::SeqCst);
     }
+    /// Whether entries were cleared that a core which has it loaded may still have cached.
+    pub fn is_behind(&self, core: &Core) -> bool {
+        core.flushed.load(Ordering::SeqCst) != self.flush_generation.load(Ordering::SeqCst)
+    }
     /// A core that has it loaded forgets what it cached.
     pub fn flush(&self, here: &Core) {
         let generation = self.flush_generation.load(Ordering::SeqCst);
@@ -492,33 +496,39 @@ impl Space {
                 .filter_map(move |bit| cores::get((word * 64) as u16 + bit as u16))
         })
     }
-    /// Whether any core has it loaded.
-    pub fn is_loaded_anywhere(&self) -> bool {
-        self.active_cores().any(|core| core.is_alive())
-    }
     /// Entries were cleared: asks the other cores that run this space to catch up, and says up to which
-    /// generation. 0 when nobody else runs it.
+    /// generation. 0 when nobody else has it loaded. One that sleeps is left alone: it marks itself awake before it
+    /// looks at the generation, which is up before its mark is read here.
     pub fn begin_flush(&self, here: &Core) -> u64 {
         core::sync::atomic::fence(Ordering::SeqCst);
-        let others = self.active.iter().enumerate().any(|(word, bits)| {
-            let own = if usize::from(here.number) / 64 == word { 1 << (here.number % 64) } else { 0 };
-            bits.load(Ordering::SeqCst) & !own != 0
-        });
+        let own = |word| if word == here.place.0 { here.place.1 } else { 0 };
+        let mut active = self.active.iter().enumerate();
+        let others = active.any(|(word, bits)| bits.load(Ordering::SeqCst) & !own(word) != 0);
         if !others {
             return 0;
         }
         let generation = self.flush_generation.fetch_add(1, Ordering::SeqCst) + 1;
-        for core in self.active_cores().filter(|core| core.number != here.number && core.is_alive()) {
-            Inbox::post_flags(core, flag::FLUSH);
-        }
+        self.ask(|core| core.number != here.number && core.is_running());
         generation
+    }
+    /// Has cores give it up that still have it loaded, where no thread of it is left to run. Says whether all have.
+    pub fn let_go(&self, here: &'static Core) -> bool {
+        if core::ptr::eq(here.loaded.get(), self) {
+            crate::scheduler::unload_space(here);
+        }
+        !self.ask(|core| core.is_alive())
+    }
+    /// Asks those of the cores that have it loaded to catch up. Says whether there were any.
+    fn ask(&self, which: impl Fn(&Core) -> bool) -> bool {
+        let asked = self.active_cores().filter(|core| which(core));
+        asked.map(|core| Inbox::post_flags(core, flag::FLUSH)).count() > 0
     }
     /// Whether every core has caught up with a generation.
     pub fn is_flushed(&self, here: &Core, generation: u64) -> bool {
         generation == 0
             || self.active_cores().all(|core| {
                 core.number == here.number
-                    || !core.is_alive()
+                    || !core.is_running()
                     || !core::ptr::eq(core.loaded_shared.load(Ordering::SeqCst), self)
                     || core.flushed.load(Ordering::SeqCst) >= generation
             })

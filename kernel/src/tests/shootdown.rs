@@ -1,4 +1,4 @@
-//! Shootdowns: only cores that run the space are asked and waited for.
+//! Shootdowns: only cores that run the space are asked and waited for; who sleeps with it sees when it wakes.
 
 use super::Space;
 use crate::cores::{Core, core_state};
@@ -52,6 +52,48 @@ fn every_core_that_runs_the_space_is_asked_and_waited_for() {
 }
 
 #[test]
+fn a_core_that_sleeps_is_left_alone_and_is_behind_when_it_wakes() {
+    let _whole = machine::whole();
+    let space = machine::space(0);
+    let here = machine::here();
+    let seat = running(space);
+    let sleeper = seat.0;
+    sleeper.state.store(core_state::IDLE, Ordering::SeqCst);
+    assert!(!space.is_behind(sleeper));
+    let generation = space.begin_flush(here);
+    assert_ne!(generation, 0);
+    assert_eq!(sleeper.inbox.take_flags(), 0);
+    assert!(space.is_flushed(here, generation), "it uses nothing");
+    sleeper.wake();
+    assert!(space.is_behind(sleeper) && !space.is_flushed(here, generation));
+    catch_up(space, sleeper);
+    assert!(!space.is_behind(sleeper) && space.is_flushed(here, generation));
+}
+
+#[test]
+fn a_space_that_ends_is_taken_from_cores_that_sleep_with_it() {
+    let _whole = machine::whole();
+    let space = machine::space(0);
+    let here = machine::here();
+    assert!(space.let_go(here), "nobody has it");
+    let seat = running(space);
+    let sleeper = seat.0;
+    sleeper.state.store(core_state::IDLE, Ordering::SeqCst);
+    assert!(!space.let_go(here));
+    assert_eq!(sleeper.inbox.take_flags(), flag::FLUSH);
+    space.leave(sleeper);
+    assert!(space.let_go(here));
+}
+
+#[test]
+fn a_failed_core_does_not_wake() {
+    let seat = machine::peer();
+    seat.0.state.store(core_state::FAILED, Ordering::SeqCst);
+    seat.0.wake();
+    assert!(!seat.0.is_alive());
+}
+
+#[test]
 fn a_core_that_left_or_failed_is_not_waited_for() {
     let _whole = machine::whole();
     let space = machine::space(0);
@@ -61,7 +103,7 @@ fn a_core_that_left_or_failed_is_not_waited_for() {
     assert!(!space.is_flushed(here, generation));
     one.0.loaded_shared.store(std::ptr::null_mut(), Ordering::SeqCst);
     space.leave(one.0);
-    assert!(!space.is_flushed(here, generation) && space.is_loaded_anywhere());
+    assert!(!space.is_flushed(here, generation) && !space.let_go(here));
     two.0.state.store(core_state::FAILED, Ordering::SeqCst);
-    assert!(space.is_flushed(here, generation) && !space.is_loaded_anywhere());
+    assert!(space.is_flushed(here, generation) && space.let_go(here));
 }

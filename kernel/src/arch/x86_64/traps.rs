@@ -119,6 +119,7 @@ pub extern "C" fn from_kernel(frame: &mut KernelFrame) {
 
 /// An interrupt: this core's timer, another core, or a device.
 fn interrupt(here: &'static Core, number: u8) {
+    here.wake();
     match number {
         vector::TIMER => {
             apic::end_of_interrupt();

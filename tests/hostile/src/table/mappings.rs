@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use fos_abi::Error;
+use fos_abi::calls::Call;
 use fos_abi::capability::{Handle, Rights};
 use fos_abi::limits::HUGE_PAGES;
 use fos_abi::mailbox::MessageKind;
@@ -15,6 +16,7 @@ use super::Case;
 use crate::ensure;
 use crate::fixture::report_to;
 use crate::ground::{PAGE, Plot};
+use crate::kernel::word;
 use crate::stage::{Inbox, Letter, Stage, full_key, memory_word, wait_for};
 use crate::verdict::{Failure, Verdict, refused, same};
 
@@ -28,6 +30,7 @@ pub const CASES: &[Case] = &[
     Case { name: "mapping-fallback-frame-revoked-in-its-place", run: fallback_revoked },
     Case { name: "mapping-fallback-frame-stays-while-mapped", run: fallback_stays },
     Case { name: "mapping-unmapped-on-every-core", run: unmapped_everywhere },
+    Case { name: "mapping-changed-while-a-core-sleeps", run: changed_under_a_sleeper },
     Case { name: "mapping-counts", run: counts },
     Case { name: "mapping-objects-can-not-be-mapped", run: objects },
     Case { name: "mapping-dirty-bits", run: dirty },
@@ -39,6 +42,8 @@ pub const CASES: &[Case] = &[
 
 /// Where cases map in their window, beside what a stage needs.
 const FIELD: u64 = 0x10_0000;
+/// `CoreInfo::state` of a core that sleeps.
+const CORE_SLEEPS: u64 = 2;
 /// Where a child has what its parent shares with it.
 pub const SHARED: u64 = 0x3400_0000;
 
@@ -321,6 +326,33 @@ fn unmapped_everywhere(stage: &mut Stage) -> Verdict {
         stage.clear(plot)?;
     }
     Ok(())
+}
+
+/// A core that sleeps is not told of an unmapping; when it wakes it reads the page that is there now.
+fn changed_under_a_sleeper(stage: &mut Stage) -> Verdict {
+    let window = stage.fresh_window()?;
+    let mut plot = stage.ground.plot(32)?;
+    let mut inbox = Inbox::create(&mut plot, window)?;
+    let key = full_key(inbox.mailbox, 0)?;
+    let pages = plot.take(2)?;
+    let at = window + FIELD;
+    let [low, high] = key.secret;
+    let length = 8 | u64::from(key.entry) << 16;
+    let send = [key.mailbox.0, low, high, at, length, word(Handle::NONE)];
+    let (core, deadline) = (stage.far_core(), stage.patience());
+    let Some(helper) = stage.helper()? else { return stage.clear(plot) };
+    for round in 0..40 {
+        calls::space_map(Handle::SELF, pages, round % 2, 1, at, MapFlags::WRITE)?;
+        memory_word(at).store(u64::from(round), Ordering::Release);
+        helper.call(Call::send as u32, send)?;
+        same("what is read on the core that slept", inbox.receive(deadline)?.word(0), u64::from(round))?;
+        while calls::core_read(core)?.state != CORE_SLEEPS && !deadline.has_passed() {
+            calls::thread_yield();
+        }
+        same("pages unmapped", calls::space_unmap(Handle::SELF, at, 1)?, 1)?;
+        same("mappings at once", calls::frame_read(pages, u64::from(round % 2))?, 0)?;
+    }
+    stage.clear(plot)
 }
 
 fn counts(stage: &mut Stage) -> Verdict {
