@@ -119,14 +119,14 @@ pub unsafe fn set_control_4(value: u64) {
 /// Opens interrupts, sleeps until one came, closes them again. `sti` holds interrupts off for one more
 /// instruction, so a wake-up between a caller's last check and `hlt` is not lost (Intel SDM vol. 2, STI).
 pub fn sleep_until_interrupt() {
-    // SAFETY: the interrupt handlers that may run keep the kernel's stack and registers.
-    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
+    // SAFETY: the interrupt handlers that may run keep the kernel's stack and registers, but for vector registers.
+    unsafe { asm!("sti", "hlt", "cli", clobber_abi("C"), options(nostack)) };
 }
 
 /// Lets pending interrupts in for a moment.
 pub fn interrupt_window() {
     // SAFETY: as above; the nop ends the shadow of sti.
-    unsafe { asm!("sti", "nop", "cli", options(nostack)) };
+    unsafe { asm!("sti", "nop", "cli", clobber_abi("C"), options(nostack)) };
 }
 
 /// Stops this CPU for good, without interrupts; NMIs still come and are ignored by a fenced core.
