@@ -508,6 +508,10 @@ impl Space {
             return 0;
         }
         let generation = self.flush_generation.fetch_add(1, Ordering::SeqCst) + 1;
+        // The home core, which alone clears entries, has forgotten its own.
+        if core::ptr::eq(here.loaded.get(), self) {
+            here.flushed.store(generation, Ordering::SeqCst);
+        }
         self.ask(|core| core.number != here.number && core.is_running());
         generation
     }

@@ -71,6 +71,21 @@ fn a_core_that_sleeps_is_left_alone_and_is_behind_when_it_wakes() {
 }
 
 #[test]
+fn the_core_that_unmaps_is_not_behind_itself() {
+    let _whole = machine::whole();
+    let (space, other) = (machine::space(0), machine::space(0));
+    let here = machine::here();
+    let _elsewhere = [running(space), running(other)];
+    for (loaded, is_behind) in [(space, false), (other, true)] {
+        catch_up(space, here);
+        here.loaded.set(loaded);
+        assert_ne!(space.begin_flush(here), 0);
+        assert_eq!(space.is_behind(here), is_behind);
+    }
+    here.loaded.set(std::ptr::null());
+}
+
+#[test]
 fn a_space_that_ends_is_taken_from_cores_that_sleep_with_it() {
     let _whole = machine::whole();
     let space = machine::space(0);
