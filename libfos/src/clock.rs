@@ -43,8 +43,8 @@ impl Clock {
     /// Ticks since the counter began as nanoseconds; alike in all processes of a machine.
     #[inline]
     pub fn nanoseconds(self, ticks: u64) -> u64 {
-        let nanoseconds = (u128::from(ticks) * u128::from(self.scale)) >> 32;
-        if nanoseconds > u128::from(u64::MAX) { u64::MAX } else { nanoseconds as u64 }
+        let scaled = u128::from(ticks) * u128::from(self.scale);
+        if scaled >> 96 == 0 { (scaled >> 32) as u64 } else { too_late() }
     }
 
     /// The first tick at which [`nanoseconds`](Self::nanoseconds) says so much.
@@ -72,6 +72,14 @@ impl Clock {
         let nanoseconds = u128::from(ticks) * 1_000_000_000 / u128::from(self.tsc_hz);
         Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
+}
+
+/// When a machine has run for 500 years, or one whose clock ticks by the second for longer. Its own function, since a comparison
+/// that a branch follows is shorter than one that makes a value.
+#[cold]
+#[inline(never)]
+fn too_late() -> u64 {
+    u64::MAX
 }
 
 /// Lets the other threads of this core run until the deadline. The kernel wakes threads for mailboxes only, so a core with

@@ -29,7 +29,7 @@ use fos_abi::{Error, Identity, Key};
 use fos_messages::rpc::{ADDRESS_SIZE, Address, Envelope, Kind, Received, SendError, Status};
 use fos_messages::start::Start;
 use fos_runtime::Instant;
-use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, LENT_MAX, Poison, Port, Route};
+use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, LENT_MAX, Poison, Port, Route, Show};
 
 use crate::arch;
 use crate::calls;
@@ -212,20 +212,29 @@ impl KernelPort {
         self.watches.borrow().values().any(|watch| watch.mailbox == mailbox && !watch.is_kept)
     }
 
+    #[inline(always)]
+    fn has_message(&self, class: Class) -> bool {
+        self.inbox(class).mailbox.borrow_mut().has_message()
+    }
+
+    /// Shows the next message of the own fleet.
+    #[inline(never)]
+    fn take_internal(&self, show: &mut dyn Show) -> bool {
+        if self.has_message(Class::Internal) {
+            return self.take_in_turn(Class::Internal, show);
+        }
+        self.take_from_link(Class::Internal, None, show)
+    }
+
     /// Shows the next message of a class whose mailbox has one. It and links that have one too take turns.
     #[inline(never)]
-    fn take_in_turn(&self, class: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+    fn take_in_turn(&self, class: Class, show: &mut dyn Show) -> bool {
         let links_first = self.links_first.replace(!self.links_first.get());
         (links_first && self.take_from_link(class, None, show)) || self.take_from_mailbox(class, show)
     }
 
     /// Shows the next message from a link, or what has to be shown before the mailbox's next message.
-    fn take_from_link(
-        &self,
-        class: Class,
-        before: Option<(u32, Identity)>,
-        show: &mut dyn FnMut(Class, Incoming<'_>),
-    ) -> bool {
+    fn take_from_link(&self, class: Class, before: Option<(u32, Identity)>, show: &mut dyn Show) -> bool {
         let mut buffer = self.buffer.borrow_mut();
         let mut switch = self.switch.borrow_mut();
         let taken = match before {
@@ -234,11 +243,11 @@ impl KernelPort {
         };
         drop(switch);
         let Some(taken) = taken else { return false };
-        show(class, taken.incoming(&**buffer));
+        show.show(class, taken.incoming(&**buffer));
         true
     }
 
-    fn take_from_mailbox(&self, class: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+    fn take_from_mailbox(&self, class: Class, show: &mut dyn Show) -> bool {
         let mut mailbox = self.inbox(class).mailbox.borrow_mut();
         let Some(next) = mailbox.next_from() else { return false };
         let sender = match next.sender {
@@ -260,7 +269,7 @@ impl KernelPort {
             }
             Event::Message(_) => {}
         }
-        show(class, incoming);
+        show.show(class, incoming);
         true
     }
 
@@ -273,20 +282,20 @@ impl KernelPort {
         message: &Message<'_>,
         length: usize,
         head: &[u8],
-        show: &mut dyn FnMut(Class, Incoming<'_>),
+        show: &mut dyn Show,
     ) {
         let (sender, badge, route) = (message.sender(), message.badge(), Route::MAILBOX);
         let right = message.accept().ok();
         let copied = right.and_then(|right| self.switch.borrow().ground.borrow(right, length));
         if let Some(bytes) = copied {
-            return show(class, Incoming { sender, badge, route, event: Event::Message(&bytes) });
+            return show.show(class, Incoming { sender, badge, route, event: Event::Message(&bytes) });
         }
         let Some(Received { envelope, reply, .. }) = Envelope::read(head) else { return };
         let refused = |status| Envelope { kind: Kind::Answer, status, ..envelope }.to_bytes();
         match (envelope.kind, reply) {
             (Kind::Answer, _) if class == Class::Response => {
                 let bytes = refused(Status::Unsendable);
-                show(class, Incoming { sender, badge, route, event: Event::Message(&bytes) });
+                show.show(class, Incoming { sender, badge, route, event: Event::Message(&bytes) });
             }
             (Kind::Request, Some(reply)) => {
                 let reply = Address { identity: sender, ..Address::from_bytes(reply) };
@@ -383,25 +392,51 @@ impl Port for KernelPort {
         self.switch.borrow_mut().send(to, message, || self.is_watched(to))
     }
 
+    #[inline(always)]
     fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError> {
         self.switch.borrow_mut().send_back(route, message)
     }
 
-    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+    #[inline(always)]
+    fn take(&self, last: Class, show: &mut dyn Show) -> bool {
         let mut switch = self.switch.borrow_mut();
         switch.pay_debts();
-        for &class in last.up_to() {
-            if self.inbox(class).mailbox.borrow_mut().has_message() {
+        // A class after the other, not in a loop: what is known of each is then known to the compiler.
+        if self.has_message(Class::Response) {
+            drop(switch);
+            return self.take_in_turn(Class::Response, show);
+        }
+        if switch.listens(Class::Response) {
+            let mut buffer = self.buffer.borrow_mut();
+            if let Some(taken) = switch.take(Class::Response, None, &mut **buffer) {
                 drop(switch);
-                return self.take_in_turn(class, show);
+                show.show(Class::Response, taken.incoming(&**buffer));
+                return true;
             }
-            if switch.listens(class) {
-                let mut buffer = self.buffer.borrow_mut();
-                if let Some(taken) = switch.take(class, None, &mut **buffer) {
-                    drop(switch);
-                    show(class, taken.incoming(&**buffer));
-                    return true;
-                }
+        }
+        if last == Class::Response {
+            return false;
+        }
+        if self.has_message(Class::Internal) || switch.listens(Class::Internal) {
+            drop(switch);
+            if self.take_internal(show) {
+                return true;
+            }
+            switch = self.switch.borrow_mut();
+        }
+        if last == Class::Internal {
+            return false;
+        }
+        if self.has_message(Class::External) {
+            drop(switch);
+            return self.take_in_turn(Class::External, show);
+        }
+        if switch.listens(Class::External) {
+            let mut buffer = self.buffer.borrow_mut();
+            if let Some(taken) = switch.take(Class::External, None, &mut **buffer) {
+                drop(switch);
+                show.show(Class::External, taken.incoming(&**buffer));
+                return true;
             }
         }
         false

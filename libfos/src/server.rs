@@ -39,7 +39,7 @@ impl Server {
     /// Serves for ever.
     pub fn run(&self) -> ! {
         loop {
-            self.step();
+            self.step_or_sleep();
         }
     }
 
@@ -55,12 +55,17 @@ impl Server {
             if let Some(value) = result.take() {
                 return value;
             }
-            self.step();
+            self.step_or_sleep();
         }
     }
 
-    fn step(&self) {
-        if let Step::Idle(until) = self.runtime.step() {
+    /// Does the next thing there is to do.
+    pub fn step(&self) -> Step {
+        self.runtime.step_on(&*self.port)
+    }
+
+    fn step_or_sleep(&self) {
+        if let Step::Idle(until) = self.step() {
             self.port.sleep(until);
         }
     }

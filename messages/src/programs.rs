@@ -121,11 +121,11 @@ mod tests {
     struct Mirror;
 
     impl Caller for Mirror {
-        async fn call<T>(
-            &self,
-            _: &Address,
-            operation: &Operation,
-            body: WriteBody<'_>,
+        async fn call<'a, T>(
+            &'a self,
+            _: &'a Address,
+            operation: &'a Operation,
+            body: WriteBody<'a>,
             answer: impl Fn(Answered<'_>) -> T,
         ) -> T {
             let mut bytes = Vec::new();

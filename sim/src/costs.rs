@@ -34,7 +34,7 @@ impl Number {
 pub const MACHINE: [&str; 8] =
     ["trap", "copy_line", "ipi", "wake", "switch", "post_line", "line_occupancy", "network_round_trip"];
 /// What a runtime's steps cost beside handlers.
-pub const STEPS: [&str; 4] = ["response", "task", "background", "garbage"];
+pub const STEPS: [&str; 5] = ["response", "answer", "task", "background", "garbage"];
 /// What is chosen, not measured.
 pub const CHOICES: [&str; 4] = ["poll", "bury_after", "channel_after_messages", "mailbox_slots"];
 

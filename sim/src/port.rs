@@ -5,7 +5,7 @@ use crate::world::World;
 use fos_abi::Identity;
 use fos_messages::rpc::{Address, Envelope, SendError};
 use fos_runtime::Instant;
-use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route};
+use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route, Show};
 
 /// One process's side of the world.
 pub struct SimulatedPort {
@@ -47,7 +47,7 @@ impl Port for SimulatedPort {
     fn send_back(&self, _: Route, _: &[u8]) -> Result<(), SendError> {
         Err(SendError::Closed)
     }
-    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+    fn take(&self, last: Class, show: &mut dyn Show) -> bool {
         let route = Route::MAILBOX;
         let taken = self.world(|world| {
             last.up_to().iter().find_map(|class| Some((*class, world.take(self.process, *class)?)))
@@ -56,10 +56,10 @@ impl Port for SimulatedPort {
             None => return false,
             Some((class, Letter::Ended { cookie })) => {
                 let event = Event::Ended { cookie };
-                show(class, Incoming { sender: Identity::KERNEL, badge: 0, route, event });
+                show.show(class, Incoming { sender: Identity::KERNEL, badge: 0, route, event });
             }
             Some((class, Letter::Message { from, badge, bytes, .. })) => {
-                show(class, Incoming { sender: from, badge, route, event: Event::Message(&bytes) });
+                show.show(class, Incoming { sender: from, badge, route, event: Event::Message(&bytes) });
             }
         }
         true

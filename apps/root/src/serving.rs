@@ -56,7 +56,7 @@ impl Asker {
         body.write(answer.end());
         let version = ProgramsInterface::VERSION;
         let envelope = Envelope { kind: Kind::Answer, status, version, ..self.envelope };
-        let _ = Sender::new(self.reply.key).send(answer.sealed(&envelope));
+        let _ = Sender::new(self.reply.key).send(answer.sealed(envelope.to_bytes()));
     }
 
     fn conclude(&self, outcome: Result<impl Scalar, Refusal>) {

@@ -86,8 +86,8 @@ pub fn measure(ground: &mut Ground, start: &Start) -> Result<(), Broken> {
     );
     linked.name_sends().during("sending by name")?;
     let unlinked = Pair::create(ground, start, Thresholds { sends: u32::MAX, ..Thresholds::MACHINE })?;
-    while let Step::Did(_) = unlinked.client.runtime.step() {}
-    while let Step::Did(_) = unlinked.server.runtime.step() {}
+    while let Step::Did(_) = unlinked.client.step() {}
+    while let Step::Did(_) = unlinked.server.step() {}
     let call = counted(|| unlinked.call(false));
     print_count(
         "rpc_two_scalars_by_mailbox",
@@ -123,8 +123,8 @@ impl Pair {
     fn wait_for_link(&self) -> Result<(), Error> {
         let to = self.server.port.address(Class::External);
         for _ in 0..CALLS_BEFORE_LINK {
-            while let Step::Did(_) = self.client.runtime.step() {}
-            while let Step::Did(_) = self.server.runtime.step() {}
+            while let Step::Did(_) = self.client.step() {}
+            while let Step::Did(_) = self.server.step() {}
             if self.client.port.has_way_back(&to) {
                 return Ok(());
             }
@@ -164,7 +164,7 @@ impl Pair {
 
     /// Until both sides have nothing to do.
     fn settle(&self) {
-        let steps = || [&self.client, &self.server].map(|side| matches!(side.runtime.step(), Step::Did(_)));
+        let steps = || [&self.client, &self.server].map(|side| matches!(side.step(), Step::Did(_)));
         while steps().contains(&true) {}
     }
 
@@ -172,10 +172,9 @@ impl Pair {
     fn call(&self, over_link: bool) -> Result<u64, Error> {
         let before = self.answered.get();
         let (ticks, did) = measure::count(|| {
-            let answer = self.client.runtime.step();
-            let task = self.client.runtime.step();
-            let request = self.server.runtime.step();
-            [answer, task, request]
+            let answer = self.client.step();
+            let request = self.server.step();
+            [answer, request]
         });
         let is_one = did.iter().all(|step| matches!(step, Step::Did(_))) && self.answered.get() == before + 1;
         let is_linked = self.client.port.has_way_back(&self.server.port.address(Class::External));

@@ -10,7 +10,7 @@ use fos_abi::key::MailboxId;
 use fos_abi::{Identity, Key};
 use fos_channel::{ChannelError, MESSAGE_MAX, Receiver, Sender, Shared};
 use fos_messages::rpc::{Address, Context, Instead, Never, SendError, interface};
-use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route};
+use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route, Show};
 use fos_runtime::{Instant, Priority, Runtime, Step};
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -134,14 +134,14 @@ impl Port for ChannelPort {
     fn send_back(&self, _: Route, message: &[u8]) -> Result<(), SendError> {
         self.send(&Address::default(), message)
     }
-    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+    fn take(&self, last: Class, show: &mut dyn Show) -> bool {
         if last < self.class {
             return false;
         }
         let mut buffer = self.buffer.borrow_mut();
         let Ok(Some(length)) = self.receiver.borrow_mut().receive(&mut *buffer) else { return false };
         let event = Event::Message(&buffer[..length]);
-        show(self.class, Incoming { sender: self.peer(), badge: 0, route: OVER_CHANNEL, event });
+        show.show(self.class, Incoming { sender: self.peer(), badge: 0, route: OVER_CHANNEL, event });
         true
     }
     fn watch(&self, _: &Address, _: u64) -> Result<(), SendError> {

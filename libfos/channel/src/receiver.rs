@@ -43,7 +43,7 @@ impl<'a, W: Word> Receiver<'a, W> {
 
     /// Copies the next message into `buffer` and frees its slots. `Ok(None)`: there is none now. Whatever the buffer
     /// holds behind the message afterwards came from the sender too.
-    #[inline]
+    #[inline(always)]
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, ChannelError> {
         let Some((slot, run)) = self.cursor.next() else { return self.receive_in_next_run(buffer) };
         let header = slot[0].load(Ordering::Acquire);

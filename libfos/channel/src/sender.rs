@@ -61,7 +61,7 @@ impl<'a, W: Word> Sender<'a, W> {
     }
 
     /// Puts a message into the ring, whole or not at all. `true`: the receiver sleeps, so ring its bell.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<bool, ChannelError> {
         let first = self.write(message)?;
         if self.held.is_some() {

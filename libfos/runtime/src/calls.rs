@@ -3,6 +3,8 @@
 
 use crate::peers::{PeerPlace, Peers, answer_slots};
 use crate::port::Port;
+use crate::runtime::Inner;
+use crate::tasks::{Tasks, Waiter};
 use crate::{Instant, Runtime};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -18,9 +20,9 @@ use fos_messages::rpc::{
 /// Calls that one runtime may have under way.
 pub const CALLS_MAX: usize = 4096;
 /// How often one call follows a server that sends it elsewhere.
-const REDIRECTS_MAX: usize = 4;
-/// Bytes that a place's buffer has at first, and the most that it keeps for the next call: enough for a request or an answer
-/// of a few scalars, with the address for the answer.
+const REDIRECTS_MAX: usize = 3;
+/// Bytes that a request's buffer has at first, and the most that it and an answer's keep for the next call: enough for a few
+/// scalars, with the address for the answer.
 const BUFFER_BYTES: usize = 128;
 /// Bits of a request's number that say which place it has; the others tell its uses apart.
 const PLACE_BITS: u32 = 12;
@@ -29,33 +31,49 @@ const _: () = assert!(CALLS_MAX == 1 << PLACE_BITS);
 /// Why a call can't be made.
 type NotBegun = CallError<&'static [u8]>;
 
-enum State {
+/// What has become of a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// There is none here.
     Free,
-    Waiting { asked: Identity, peer: PeerPlace, slots: u32, deadline: Instant, waker: Option<Waker> },
-    Over(End),
-}
-
-/// How a call ended.
-#[derive(Clone, Copy)]
-enum End {
-    /// With an answer of this status, by a server that speaks this version. Its body is in the place's buffer.
-    Answered(Status, u8),
+    Waiting,
+    /// Over, with an answer. Its body is in the place's buffer.
+    Answered,
     PeerLost,
     TimedOut,
 }
 
+/// A place for a call.
 struct Place {
-    uses: u32,
-    state: State,
-    /// Its request until that is sent, then the body of its answer.
+    stage: Stage,
+    /// Its number: the place, and how often it was used.
+    request: u32,
+    asked: Identity,
+    peer: PeerPlace,
+    /// Room for its answer.
+    slots: u32,
+    deadline: Instant,
+    waiter: Waiter,
+    /// The status of its answer.
+    status: Status,
+    /// What its server speaks.
+    version: u8,
+    /// The body of its answer.
     buffer: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Known {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    peers: Peers,
 }
 
 /// The calls of a runtime.
 pub struct Calls {
-    places: RefCell<Vec<Place>>,
-    free: RefCell<Vec<u32>>,
-    peers: RefCell<Peers>,
+    known: RefCell<Known>,
+    /// What the next request is written to.
+    buffer: Cell<Vec<u8>>,
     /// No deadline is before this.
     first_deadline: Cell<Instant>,
     /// Messages to the response mailbox that answered nothing.
@@ -64,13 +82,8 @@ pub struct Calls {
 
 impl Default for Calls {
     fn default() -> Calls {
-        Calls {
-            places: RefCell::default(),
-            free: RefCell::default(),
-            peers: RefCell::default(),
-            first_deadline: Cell::new(Instant::NEVER),
-            strays: Cell::new(0),
-        }
+        let (known, buffer, strays) = Default::default();
+        Calls { known, buffer, first_deadline: Cell::new(Instant::NEVER), strays }
     }
 }
 
@@ -85,176 +98,246 @@ impl Calls {
         self.strays.get()
     }
 
-    /// Sends a request: its number.
+    /// A call that is about to be asked: its number.
+    #[inline]
     fn begin(
         &self,
         port: &dyn Port,
         to: &Address,
-        (operation, epoch): (&Operation, u32),
+        answer_max: usize,
         deadline: Instant,
-        body: WriteBody<'_>,
+        wait: impl FnOnce(&mut Waiter),
     ) -> Result<u32, NotBegun> {
-        let slots = answer_slots(operation.answer_max);
-        let (place, request, mut buffer) = self.take_place()?;
-        let promised = self.peers.borrow_mut().promise(port, to, slots);
-        let sent = promised.and_then(|peer| {
-            let envelope = Envelope { request, epoch, ..to_ask(operation, Kind::Request) };
-            match write(&mut buffer, &envelope, body).and_then(|()| port.ask(to, &mut buffer)) {
-                Ok(()) => Ok(peer),
-                Err(error) => {
-                    self.peers.borrow_mut().release(peer, slots);
-                    Err(CallError::NotSent(error))
-                }
-            }
-        });
-        let found = &mut self.places.borrow_mut()[place as usize];
-        found.keep(buffer);
-        match sent {
-            Ok(peer) => {
-                found.state = State::Waiting { asked: to.identity, peer, slots, deadline, waker: None };
-                self.first_deadline.set(self.first_deadline.get().min(deadline));
-                Ok(request)
-            }
-            Err(error) => {
-                self.free.borrow_mut().push(place);
-                Err(error)
-            }
+        let mut known = self.known.borrow_mut();
+        let place = known.begin(port, to, answer_slots(answer_max), deadline)?;
+        wait(&mut place.waiter);
+        self.first_deadline.set(self.first_deadline.get().min(deadline));
+        Ok(place.request)
+    }
+
+    /// Sends its request.
+    #[inline]
+    fn send(
+        &self,
+        port: &dyn Port,
+        to: &Address,
+        envelope: &Envelope,
+        body: WriteBody<'_>,
+    ) -> Result<(), NotBegun> {
+        let mut buffer = self.buffer.take();
+        let sent = write(&mut buffer, envelope, body).and_then(|()| port.ask(to, &mut buffer));
+        if buffer.capacity() <= BUFFER_BYTES {
+            self.buffer.set(buffer);
         }
+        sent.map_err(|error| self.not_sent(envelope.request, error))
     }
 
-    /// A free place, the number of its next request, and its buffer.
-    fn take_place(&self) -> Result<(u32, u32, Vec<u8>), NotBegun> {
-        let free = self.free.borrow_mut().pop();
-        let mut places = self.places.borrow_mut();
-        let place = match free {
-            Some(place) => place,
-            None if places.len() < CALLS_MAX => {
-                places.push(Place { uses: 0, state: State::Free, buffer: Vec::new() });
-                places.len() as u32 - 1
-            }
-            None => return Err(CallError::TooManyCalls),
-        };
-        let found = &mut places[place as usize];
-        found.uses = found.uses.wrapping_add(1);
-        Ok((place, place | found.uses << PLACE_BITS, core::mem::take(&mut found.buffer)))
+    #[cold]
+    fn not_sent(&self, request: u32, error: SendError) -> NotBegun {
+        self.abandon(request);
+        CallError::NotSent(error)
     }
 
-    /// A message came to the response mailbox.
-    pub fn answered(&self, sender: Identity, message: &[u8]) {
+    /// A message came to the response mailbox. If it answers a call that a task waits for, that is to be woken.
+    #[inline(always)]
+    pub fn answered(&self, sender: Identity, message: &[u8]) -> Option<u32> {
         let received = Envelope::read(message).filter(|received| received.envelope.kind == Kind::Answer);
         let Some(Received { envelope, body, .. }) = received else { return self.stray() };
-        let mut places = self.places.borrow_mut();
-        let place = envelope.request as usize % CALLS_MAX;
-        let Some(found) = places.get_mut(place) else { return self.stray() };
-        match &found.state {
-            State::Waiting { asked, .. }
-                if *asked == sender
-                    && found.uses << PLACE_BITS == envelope.request & !(CALLS_MAX as u32 - 1) =>
-            {
-                found.buffer.clear();
-                found.buffer.extend_from_slice(body);
-                self.end(found, End::Answered(envelope.status, envelope.version));
-            }
-            _ => self.stray(),
-        }
-    }
-
-    fn stray(&self) {
-        self.strays.set(self.strays.get() + 1);
-    }
-
-    fn end(&self, place: &mut Place, end: End) {
-        let State::Waiting { peer, slots, waker, .. } =
-            core::mem::replace(&mut place.state, State::Over(end))
-        else {
-            return;
+        let mut known = self.known.borrow_mut();
+        let Known { places, peers, .. } = &mut *known;
+        let found = places.get_mut(place_of(envelope.request));
+        let is_it = |found: &&mut Place| {
+            found.stage == Stage::Waiting && found.asked == sender && found.request == envelope.request
         };
-        self.peers.borrow_mut().release(peer, slots);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let Some(found) = found.filter(is_it) else { return self.stray() };
+        found.put(body);
+        found.status = envelope.status;
+        found.version = envelope.version;
+        found.end(peers, Stage::Answered)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn stray(&self) -> Option<u32> {
+        self.strays.set(self.strays.get() + 1);
+        None
     }
 
     /// A watched mailbox has ended: so have the calls to it.
-    pub fn peer_ended(&self, cookie: u64) {
-        let ended = self.peers.borrow_mut().ended(cookie);
-        let Some(ended) = ended else { return };
-        for place in self.places.borrow_mut().iter_mut() {
-            if matches!(&place.state, State::Waiting { peer, .. } if *peer == ended) {
-                self.end(place, End::PeerLost);
-            }
+    pub fn peer_ended(&self, cookie: u64, tasks: &Tasks) {
+        let mut known = self.known.borrow_mut();
+        let Some(ended) = known.peers.ended(cookie) else { return };
+        let Known { places, peers, .. } = &mut *known;
+        for place in places.iter_mut().filter(|place| place.peer == ended) {
+            place.end(peers, Stage::PeerLost).into_iter().for_each(|task| tasks.wake(task));
         }
-        self.peers.borrow_mut().forget(ended);
+        peers.forget(ended);
     }
 
     /// Ends the calls whose deadline has passed.
-    pub fn expire(&self, now: Instant) {
-        if now < self.first_deadline.get() {
-            return;
+    #[inline]
+    pub fn expire(&self, now: Instant, tasks: &Tasks) {
+        if now >= self.first_deadline.get() {
+            self.end_what_is_late(now, tasks);
         }
-        let mut first = Instant::NEVER;
-        for place in self.places.borrow_mut().iter_mut() {
-            match &place.state {
-                State::Waiting { deadline, .. } if *deadline <= now => self.end(place, End::TimedOut),
-                State::Waiting { deadline, .. } => first = first.min(*deadline),
-                _ => {}
+    }
+
+    #[inline(never)]
+    fn end_what_is_late(&self, now: Instant, tasks: &Tasks) {
+        let (mut known, mut first) = (self.known.borrow_mut(), Instant::NEVER);
+        let Known { places, peers, .. } = &mut *known;
+        for place in places.iter_mut().filter(|place| place.stage == Stage::Waiting) {
+            match place.deadline <= now {
+                true => place.end(peers, Stage::TimedOut).into_iter().for_each(|task| tasks.wake(task)),
+                false => first = first.min(place.deadline),
             }
         }
         self.first_deadline.set(first);
     }
 
-    /// Looks whether a call is over; if not, wakes when it is.
-    fn poll(&self, request: u32, waker: &Waker) -> Poll<()> {
-        let place = request as usize % CALLS_MAX;
-        match &mut self.places.borrow_mut()[place].state {
-            State::Waiting { waker: known, .. } => {
-                if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-                    *known = Some(waker.clone());
-                }
-                Poll::Pending
+    /// Gives what `read` makes of a call that is over, and the place free; if it is not, wakes when it is.
+    #[inline]
+    fn conclude<T>(
+        &self,
+        request: u32,
+        tasks: &Tasks,
+        waker: &Waker,
+        read: impl FnOnce(Answered<'_>) -> T,
+    ) -> Poll<T> {
+        let mut known = self.known.borrow_mut();
+        let Known { places, free, .. } = &mut *known;
+        let place = &mut places[place_of(request)];
+        let value = match place.stage {
+            Stage::Answered if place.status == Status::Done => read(Ok(&place.buffer)),
+            Stage::Waiting => {
+                tasks.waits(&mut place.waiter, waker);
+                return Poll::Pending;
             }
-            State::Free | State::Over(_) => Poll::Ready(()),
-        }
-    }
-
-    /// Gives what `read` makes of a call that is over, and the place free.
-    fn conclude<T>(&self, request: u32, read: impl FnOnce(Answered<'_>) -> T) -> T {
-        let place = request as usize % CALLS_MAX;
-        self.free.borrow_mut().push(place as u32);
-        let place = &mut self.places.borrow_mut()[place];
-        let value = match core::mem::replace(&mut place.state, State::Free) {
-            State::Over(End::Answered(status, version)) => read(said(status, version, &place.buffer)),
-            State::Over(End::PeerLost) => read(Err(CallError::PeerLost)),
-            _ => read(Err(CallError::TimedOut)),
+            _ => read(Err(place.failure())),
         };
-        place.trim();
-        value
+        place.free(free);
+        Poll::Ready(value)
     }
 
     /// Nobody wants the answer any more.
     fn abandon(&self, request: u32) {
-        let place = request as usize % CALLS_MAX;
-        let mut places = self.places.borrow_mut();
-        self.end(&mut places[place], End::TimedOut);
-        places[place].state = State::Free;
-        places[place].trim();
-        drop(places);
-        self.free.borrow_mut().push(place as u32);
+        let mut known = self.known.borrow_mut();
+        let Known { places, free, peers } = &mut *known;
+        let place = &mut places[place_of(request)];
+        place.end(peers, Stage::TimedOut);
+        place.free(free);
+    }
+}
+
+/// Where a call is, by its number.
+fn place_of(request: u32) -> usize {
+    request as usize % CALLS_MAX
+}
+
+impl Known {
+    /// A place for a call, with room for its answer and a number of its own.
+    #[inline]
+    fn begin(
+        &mut self,
+        port: &dyn Port,
+        to: &Address,
+        slots: u32,
+        deadline: Instant,
+    ) -> Result<&mut Place, NotBegun> {
+        let place = match self.free.last() {
+            Some(place) => *place,
+            None => self.add()?,
+        };
+        let peer = self.peers.promise(port, to, slots)?;
+        self.free.pop();
+        let found = &mut self.places[place as usize];
+        found.request = found.request.wrapping_add(1 << PLACE_BITS);
+        found.stage = Stage::Waiting;
+        found.asked = to.identity;
+        found.peer = peer;
+        found.slots = slots;
+        found.deadline = deadline;
+        Ok(found)
+    }
+
+    /// One more place, which is free.
+    #[cold]
+    fn add(&mut self) -> Result<u32, NotBegun> {
+        let place = self.places.len() as u32;
+        if self.places.len() == CALLS_MAX {
+            return Err(CallError::TooManyCalls);
+        }
+        let (asked, peer, slots, deadline, waiter, version, buffer) = Default::default();
+        self.places.push(Place {
+            stage: Stage::Free,
+            request: place,
+            asked,
+            peer,
+            slots,
+            deadline,
+            waiter,
+            status: Status::Done,
+            version,
+            buffer,
+        });
+        self.free.push(place);
+        Ok(place)
     }
 }
 
 impl Place {
-    /// Takes a buffer for the answer or the next request.
-    fn keep(&mut self, buffer: Vec<u8>) {
-        self.buffer = buffer;
-        self.trim();
+    /// Its call is over, if it is not already: the task that waits for it is to be woken.
+    #[inline]
+    fn end(&mut self, peers: &mut Peers, stage: Stage) -> Option<u32> {
+        if self.stage != Stage::Waiting {
+            return None;
+        }
+        self.stage = stage;
+        peers.release(self.peer, self.slots);
+        self.waiter.wake_others()
     }
 
-    /// Lets go of a buffer that is larger than most calls need.
-    fn trim(&mut self) {
+    /// Keeps the body of its answer.
+    #[inline]
+    fn put(&mut self, body: &[u8]) {
+        self.buffer.clear();
+        match <&[u8; 8]>::try_from(body) {
+            // Most answers are a scalar: eight bytes take no call to be copied.
+            Ok(scalar) => self.buffer.extend_from_slice(scalar),
+            Err(_) => self.buffer.extend_from_slice(body),
+        }
+    }
+
+    /// Why its call, which is over, has no value.
+    #[inline(never)]
+    fn failure(&self) -> CallError<&[u8]> {
+        let body = self.buffer.as_slice();
+        match (self.stage, self.status) {
+            (Stage::PeerLost, _) => CallError::PeerLost,
+            (Stage::Free | Stage::Waiting | Stage::TimedOut, _) => CallError::TimedOut,
+            (_, Status::Refused) => CallError::Refused(body),
+            (_, Status::Unknown) => CallError::Unknown,
+            (_, Status::Malformed) => CallError::Malformed,
+            (_, Status::OtherVersion) => CallError::OtherVersion(self.version),
+            (_, Status::Redirected) => {
+                whole(body, Scalar::read).map_or(CallError::BadAnswer, CallError::Redirected)
+            }
+            (_, Status::Overloaded) => CallError::Overloaded,
+            (_, Status::Poisonous) => CallError::Poisonous,
+            (_, Status::NotNow) => CallError::NotNow,
+            // What was done has a value.
+            (_, Status::Unsendable | Status::Done) => CallError::BadAnswer,
+        }
+    }
+
+    /// It is free for another call.
+    #[inline]
+    fn free(&mut self, free: &mut Vec<u32>) {
+        self.stage = Stage::Free;
         if self.buffer.capacity() > BUFFER_BYTES {
             self.buffer = Vec::new();
         }
+        free.push(place_of(self.request) as u32);
     }
 }
 
@@ -272,48 +355,90 @@ fn write(buffer: &mut Vec<u8>, envelope: &Envelope, body: WriteBody<'_>) -> Resu
     Ok(body(buffer)?)
 }
 
-/// What an answer says.
-fn said(status: Status, version: u8, body: &[u8]) -> Answered<'_> {
-    match status {
-        Status::Done => Ok(body),
-        Status::Refused => Err(CallError::Refused(body)),
-        Status::Unknown => Err(CallError::Unknown),
-        Status::Malformed => Err(CallError::Malformed),
-        Status::OtherVersion => Err(CallError::OtherVersion(version)),
-        Status::Redirected => {
-            Err(whole(body, Scalar::read).map_or(CallError::BadAnswer, CallError::Redirected))
-        }
-        Status::Unsendable => Err(CallError::BadAnswer),
-        Status::Overloaded => Err(CallError::Overloaded),
-        Status::Poisonous => Err(CallError::Poisonous),
-        Status::NotNow => Err(CallError::NotNow),
-    }
-}
-
-/// Waits until a call is over. Dropping it before gives the answer up.
-struct Pending<'a> {
-    calls: &'a Calls,
+/// What a call asks, and where it is.
+struct Question<'a> {
+    within: &'a Within,
+    to: &'a Address,
+    /// Where a server sent it.
+    elsewhere: Option<Address>,
+    /// How often it may be sent elsewhere yet.
+    redirects_left: usize,
+    operation: &'a Operation,
+    body: WriteBody<'a>,
+    /// Since it was first asked.
+    deadline: Option<Instant>,
+    /// Its number, while it is under way.
     request: Option<u32>,
 }
 
-impl Future for Pending<'_> {
-    /// The call's number.
-    type Output = u32;
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<u32> {
-        match self.request {
-            Some(request) if self.calls.poll(request, context.waker()).is_ready() => {
-                self.request = None;
-                Poll::Ready(request)
+impl Question<'_> {
+    /// Asks. Who waits with this waker is woken when the call is over.
+    #[inline(never)]
+    fn ask(&mut self, waker: &Waker) -> Result<(), NotBegun> {
+        let Inner { port, calls, tasks, .. } = self.within.runtime.inner();
+        let (port, to) = (&**port, self.elsewhere.as_ref().unwrap_or(self.to));
+        let deadline = match self.deadline {
+            Some(deadline) => deadline,
+            None => *self.deadline.insert(port.now().after_nanoseconds(self.within.nanoseconds)),
+        };
+        let request = calls.begin(port, to, self.operation.answer_max, deadline, |waiter| {
+            tasks.waits(waiter, waker);
+        })?;
+        let envelope =
+            Envelope { request, epoch: self.within.epoch, ..to_ask(self.operation, Kind::Request) };
+        calls.send(port, to, &envelope, self.body)?;
+        self.request = Some(request);
+        Ok(())
+    }
+
+    #[cold]
+    fn follow(&mut self, elsewhere: Address) {
+        self.elsewhere = Some(elsewhere);
+        self.redirects_left -= 1;
+    }
+}
+
+/// A call: asks when it is first polled, and is over with its answer. Dropping it before gives the answer up.
+struct Call<'a, R> {
+    question: Question<'a>,
+    read: R,
+}
+
+// Nothing in it is pinned.
+impl<R> Unpin for Call<'_, R> {}
+
+impl<T, R: Fn(Answered<'_>) -> T> Future for Call<'_, R> {
+    type Output = T;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Call { question, read } = &mut *self;
+        if let Some(request) = question.request {
+            let Inner { calls, tasks, .. } = question.within.runtime.inner();
+            let may_follow = question.redirects_left > 0;
+            let outcome = calls.conclude(request, tasks, context.waker(), |answered| match answered {
+                Err(CallError::Redirected(elsewhere)) if may_follow => Err(elsewhere),
+                answered => Ok(read(answered)),
+            });
+            let Poll::Ready(outcome) = outcome else { return Poll::Pending };
+            question.request = None;
+            match outcome {
+                Ok(value) => return Poll::Ready(value),
+                Err(elsewhere) => question.follow(elsewhere),
             }
-            _ => Poll::Pending,
+        }
+        match question.ask(context.waker()) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(read(Err(error))),
         }
     }
 }
 
-impl Drop for Pending<'_> {
+impl Drop for Question<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(request) = self.request {
-            self.calls.abandon(request);
+            self.within.runtime.inner().calls.abandon(request);
         }
     }
 }
@@ -322,14 +447,16 @@ impl Drop for Pending<'_> {
 #[derive(Clone)]
 pub struct Within {
     runtime: Runtime,
-    time: Duration,
+    /// From when each is first polled.
+    nanoseconds: u64,
     epoch: u32,
 }
 
 impl Within {
     /// See [`Runtime::within`].
     pub(crate) fn new(runtime: Runtime, time: Duration) -> Within {
-        Within { runtime, time, epoch: 0 }
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Within { runtime, nanoseconds, epoch: 0 }
     }
 
     /// The same under an epoch, for messages between members of a fleet.
@@ -338,33 +465,30 @@ impl Within {
     }
 
     /// Asks there and nowhere else: that a server sends its clients elsewhere is said as [`CallError::Redirected`].
-    pub(crate) async fn ask<T>(
-        &self,
-        to: &Address,
-        operation: &Operation,
-        body: WriteBody<'_>,
+    #[inline]
+    pub(crate) fn ask<'a, T>(
+        &'a self,
+        to: &'a Address,
+        operation: &'a Operation,
+        body: WriteBody<'a>,
         read: impl Fn(Answered<'_>) -> T,
-    ) -> T {
-        self.ask_before(self.deadline(), to, operation, body, read).await
+    ) -> impl Future<Output = T> {
+        self.call_following(0, to, operation, body, read)
     }
 
-    fn deadline(&self) -> Instant {
-        self.runtime.port().now().after(self.time)
-    }
-
-    async fn ask_before<T>(
-        &self,
-        deadline: Instant,
-        to: &Address,
-        operation: &Operation,
-        body: WriteBody<'_>,
-        read: impl Fn(Answered<'_>) -> T,
-    ) -> T {
-        let (port, calls) = (self.runtime.port(), self.runtime.calls());
-        match calls.begin(port, to, (operation, self.epoch), deadline, body) {
-            Ok(request) => calls.conclude(Pending { calls, request: Some(request) }.await, read),
-            Err(error) => read(Err(error)),
-        }
+    #[inline]
+    fn call_following<'a, R>(
+        &'a self,
+        redirects_left: usize,
+        to: &'a Address,
+        operation: &'a Operation,
+        body: WriteBody<'a>,
+        read: R,
+    ) -> Call<'a, R> {
+        let (elsewhere, deadline, request) = (None, None, None);
+        let question =
+            Question { within: self, to, elsewhere, redirects_left, operation, body, deadline, request };
+        Call { question, read }
     }
 
     /// Tells a member that two others ended in the middle of such a request, which is not asked for again.
@@ -375,25 +499,15 @@ impl Within {
 }
 
 impl Caller for Within {
-    async fn call<T>(
-        &self,
-        to: &Address,
-        operation: &Operation,
-        body: WriteBody<'_>,
+    #[inline]
+    fn call<'a, T>(
+        &'a self,
+        to: &'a Address,
+        operation: &'a Operation,
+        body: WriteBody<'a>,
         read: impl Fn(Answered<'_>) -> T,
-    ) -> T {
-        let (deadline, mut to) = (self.deadline(), *to);
-        let unless_redirected = |answered: Answered<'_>| match answered {
-            Err(CallError::Redirected(elsewhere)) => Err(elsewhere),
-            answered => Ok(read(answered)),
-        };
-        for _ in 0..REDIRECTS_MAX {
-            match self.ask_before(deadline, &to, operation, body, unless_redirected).await {
-                Ok(value) => return value,
-                Err(elsewhere) => to = elsewhere,
-            }
-        }
-        read(Err(CallError::Redirected(to)))
+    ) -> impl Future<Output = T> {
+        self.call_following(REDIRECTS_MAX, to, operation, body, read)
     }
 
     fn post(&self, to: &Address, operation: &Operation, body: WriteBody<'_>) -> Result<(), SendError> {

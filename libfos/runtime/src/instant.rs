@@ -15,7 +15,12 @@ impl Instant {
 
     /// That much later; [`Instant::NEVER`] if it would not fit.
     pub fn after(self, duration: Duration) -> Instant {
-        let more = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.after_nanoseconds(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// That many nanoseconds later; [`Instant::NEVER`] if it would not fit.
+    #[inline]
+    pub fn after_nanoseconds(self, more: u64) -> Instant {
         Instant { nanoseconds: self.nanoseconds.saturating_add(more) }
     }
 

@@ -459,11 +459,11 @@ impl Named {
 }
 
 impl Caller for Named {
-    async fn call<T>(
-        &self,
-        _: &Address,
-        operation: &Operation,
-        body: WriteBody<'_>,
+    async fn call<'a, T>(
+        &'a self,
+        _: &'a Address,
+        operation: &'a Operation,
+        body: WriteBody<'a>,
         read: impl Fn(Answered<'_>) -> T,
     ) -> T {
         let deadline = self.names.runtime.port().now().after(self.time);

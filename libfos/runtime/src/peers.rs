@@ -21,10 +21,8 @@ pub struct PeerPlace(u32);
 struct Peer {
     mailbox: u64,
     cookie: u64,
-    /// Slots of the response mailbox that its answers under way may take.
+    /// Slots of the response mailbox that its answers under way may take: some for each.
     promised: u32,
-    /// Calls under way.
-    calls: u32,
 }
 
 /// A runtime's peers, by mailbox.
@@ -48,33 +46,36 @@ pub fn answer_slots(answer_max: usize) -> u32 {
 
 impl Peers {
     /// Sets room aside for an answer from there, and sees to it that the peer is watched.
+    #[inline]
     pub fn promise<E>(
         &mut self,
         port: &dyn Port,
         to: &Address,
         slots: u32,
     ) -> Result<PeerPlace, CallError<E>> {
-        let place = match self.find(to.key.mailbox.0) {
-            Some(place) => place,
-            None => self.add(port, to)?,
-        };
-        let peer = &mut self.peers[place.0 as usize];
+        let mailbox = to.key.mailbox.0;
+        let is_it = |peer: &Peer| peer.mailbox == mailbox && peer.cookie != 0;
+        if !self.peers.get(self.last.0 as usize).is_some_and(is_it) {
+            self.last = match self.by_mailbox.get(&mailbox) {
+                Some(place) => *place,
+                None => self.add(port, to)?,
+            };
+        }
+        let peer = &mut self.peers[self.last.0 as usize];
         if self.promised + slots > self.room.slots || peer.promised + slots > self.room.slots_per_sender {
             return Err(CallError::TooManyCalls);
         }
         peer.promised += slots;
-        peer.calls += 1;
         self.promised += slots;
-        self.last = place;
-        Ok(place)
+        Ok(self.last)
     }
 
     /// The answer came, or never will.
+    #[inline]
     pub fn release(&mut self, place: PeerPlace, slots: u32) {
         self.promised -= slots;
         let peer = &mut self.peers[place.0 as usize];
         peer.promised -= slots;
-        peer.calls -= 1;
     }
 
     /// A watched mailbox has ended: whose. Once the calls to it have ended, it is to be [forgotten](Self::forget).
@@ -91,13 +92,7 @@ impl Peers {
         self.free.push(place);
     }
 
-    fn find(&self, mailbox: u64) -> Option<PeerPlace> {
-        match self.peers.get(self.last.0 as usize) {
-            Some(peer) if peer.mailbox == mailbox && peer.cookie != 0 => Some(self.last),
-            _ => self.by_mailbox.get(&mailbox).copied(),
-        }
-    }
-
+    #[inline(never)]
     fn add<E>(&mut self, port: &dyn Port, to: &Address) -> Result<PeerPlace, CallError<E>> {
         self.room = port.answer_room();
         let place = self.make_room(port)?;
@@ -107,7 +102,7 @@ impl Peers {
             self.free.push(place);
             return Err(CallError::NotSent(error));
         }
-        self.peers[place.0 as usize] = Peer { mailbox, cookie, promised: 0, calls: 0 };
+        self.peers[place.0 as usize] = Peer { mailbox, cookie, promised: 0 };
         self.by_mailbox.insert(mailbox, place);
         Ok(place)
     }
@@ -121,7 +116,7 @@ impl Peers {
             self.peers.push(Peer::default());
             return Ok(PeerPlace(self.peers.len() as u32 - 1));
         }
-        let idle = self.by_mailbox.values().find(|place| self.peers[place.0 as usize].calls == 0).copied();
+        let idle = self.by_mailbox.values().find(|place| self.peers[place.0 as usize].promised == 0).copied();
         let place = idle.ok_or(CallError::NotSent(SendError::Full))?;
         port.unwatch(self.peers[place.0 as usize].cookie);
         self.forget(place);

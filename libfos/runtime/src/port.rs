@@ -71,6 +71,19 @@ pub enum Event<'a> {
     },
 }
 
+/// Who is shown messages.
+pub trait Show {
+    /// A message, which is gone afterwards.
+    fn show(&mut self, class: Class, incoming: Incoming<'_>);
+}
+
+impl<F: FnMut(Class, Incoming<'_>)> Show for F {
+    #[inline]
+    fn show(&mut self, class: Class, incoming: Incoming<'_>) {
+        self(class, incoming);
+    }
+}
+
 /// Everything outside of a runtime. Nothing here waits.
 pub trait Port {
     /// The time.
@@ -97,7 +110,7 @@ pub trait Port {
 
     /// Shows the next message of the first mailbox, in the order of their classes and up to the `last`, that has one, and
     /// frees it. `false`: none has. One that is for the port itself is freed, but not shown.
-    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool;
+    fn take(&self, last: Class, show: &mut dyn Show) -> bool;
 
     /// From now on the end of the mailbox there is told to the response mailbox, once, with this cookie. `Closed`: it has
     /// ended already, or the key does not allow to watch.

@@ -2,8 +2,8 @@
 //! clients', and background work when there is nothing else.
 
 use crate::calls::{Calls, Within};
-use crate::port::{Class, Event, Port};
-use crate::serve::{Begun, Services};
+use crate::port::{Class, Event, Incoming, Port, Show};
+use crate::serve::{Begun, Services, Then};
 use crate::tasks::{Priority, Tasks};
 use crate::timers::{Timer, Timers};
 use crate::watches::{Ended, Watches};
@@ -13,7 +13,6 @@ use alloc::rc::Rc;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use fos_abi::Identity;
 use fos_messages::rpc::{Address, SendError, Serve};
 
 /// When a watch that found no room is tried again.
@@ -33,6 +32,8 @@ pub enum Step {
 pub enum Work {
     /// Took a message to the response mailbox.
     Response,
+    /// Took an answer, and ran the task that waited for it.
+    Answer,
     /// Began a request: its interface and operation.
     Request(Class, u16, u16),
     /// Dropped a message that was none.
@@ -56,11 +57,12 @@ pub struct Lost {
     pub poisonous: u64,
 }
 
-struct Inner {
-    port: Rc<dyn Port>,
-    tasks: Tasks,
+/// What clones of a runtime share.
+pub(crate) struct Inner {
+    pub(crate) port: Rc<dyn Port>,
+    pub(crate) tasks: Tasks,
     timers: Timers,
-    calls: Calls,
+    pub(crate) calls: Calls,
     services: Rc<Services>,
     watches: Watches,
 }
@@ -78,12 +80,14 @@ impl Runtime {
     }
 
     /// What is below.
+    #[inline]
     pub fn port(&self) -> &dyn Port {
         &*self.0.port
     }
 
-    pub(crate) fn calls(&self) -> &Calls {
-        &self.0.calls
+    #[inline]
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     pub(crate) fn watches(&self) -> &Watches {
@@ -160,12 +164,19 @@ impl Runtime {
 
     /// Does the next thing there is to do.
     pub fn step(&self) -> Step {
+        self.step_on(self.port())
+    }
+
+    /// The same for who knows what its port is, which the compiler then puts together with the step. `port` is the one that
+    /// the runtime was made over.
+    #[inline]
+    pub fn step_on<P: Port + ?Sized>(&self, port: &P) -> Step {
         let inner = &*self.0;
-        let now = inner.port.now();
+        let now = port.now();
         inner.timers.fire(now);
-        inner.calls.expire(now);
+        inner.calls.expire(now, &inner.tasks);
         let is_ready = inner.tasks.is_ready(Priority::Normal);
-        if let Some(work) = self.take(if is_ready { Class::Response } else { Class::External }, now) {
+        if let Some(work) = self.take(port, now, is_ready) {
             return Step::Did(work);
         }
         if is_ready && inner.tasks.run_one(Priority::Normal) {
@@ -178,44 +189,67 @@ impl Runtime {
         Step::Idle(next.into_iter().flatten().min())
     }
 
-    /// Takes a message from the first mailbox up to the `last` that has one. A request runs up to where it first waits.
+    /// Takes a message from the first mailbox that has one; from that for responses only, if tasks are ready. A request runs
+    /// up to where it first waits, and so does a task whose answer came, unless others are ready before it.
     #[inline(always)]
-    fn take(&self, last: Class, now: Instant) -> Option<Work> {
-        let Inner { port, services, tasks, .. } = &*self.0;
+    fn take<P: Port + ?Sized>(&self, port: &P, now: Instant, is_ready: bool) -> Option<Work> {
+        let tasks = &self.0.tasks;
+        let last = if is_ready { Class::Response } else { Class::External };
         // What the port keeps for itself is not shown.
-        let mut begun = Begun::Dropped(last);
-        let is_taken = port.take(last, &mut |class, incoming| {
-            begun = match (class, incoming.event) {
-                (Class::Response, event) => {
-                    self.take_response(incoming.sender, event);
-                    Begun::Heard
-                }
-                (_, Event::Message(bytes)) => services.begin(port, now, class, &incoming, bytes),
-                (_, Event::Ended { .. }) => Begun::Dropped(class),
-            };
-        });
-        if !is_taken {
+        let mut taking =
+            Taking { inner: &self.0, port, now, is_ready, begun: Begun::done(Work::Garbage(last)) };
+        if !port.take(last, &mut taking) {
             return None;
         }
-        Some(match begun {
-            Begun::Heard => Work::Response,
-            Begun::Dropped(class) => Work::Garbage(class),
-            Begun::Answered(class, interface, operation) => Work::Request(class, interface, operation),
-            Begun::Task(class, interface, operation, request) => {
-                tasks.spawn(Priority::Normal, request);
-                tasks.run_one(Priority::Normal);
-                Work::Request(class, interface, operation)
-            }
-        })
-    }
-
-    fn take_response(&self, sender: Identity, event: Event<'_>) {
-        let (calls, watches) = (&self.0.calls, &self.0.watches);
-        match event {
-            Event::Message(bytes) => calls.answered(sender, bytes),
-            Event::Ended { cookie } if watches.ended(cookie) => {}
-            Event::Ended { cookie } => calls.peer_ended(cookie),
+        let Begun { work, then } = taking.begun;
+        match then {
+            Then::Nothing => {}
+            Then::Run(task) if tasks.run_now(task) => return Some(Work::Answer),
+            Then::Run(_) => {}
+            Then::RunAdded => _ = tasks.run_one(Priority::Normal),
         }
+        Some(work)
+    }
+}
+
+/// A step that takes a message.
+struct Taking<'a, P: ?Sized> {
+    inner: &'a Inner,
+    port: &'a P,
+    now: Instant,
+    /// Other tasks are ready before one that an answer wakes.
+    is_ready: bool,
+    begun: Begun,
+}
+
+impl<P: Port + ?Sized> Show for Taking<'_, P> {
+    // Together with a port that is known it is one function, without calls through tables.
+    #[inline(always)]
+    fn show(&mut self, class: Class, incoming: Incoming<'_>) {
+        let Inner { services, calls, watches, tasks, .. } = self.inner;
+        self.begun = match (class, incoming.event) {
+            (Class::Response, Event::Message(bytes)) => {
+                let then = match calls.answered(incoming.sender, bytes) {
+                    Some(task) if self.is_ready => {
+                        tasks.wake(task);
+                        Then::Nothing
+                    }
+                    Some(task) => Then::Run(task),
+                    None => Then::Nothing,
+                };
+                Begun { work: Work::Response, then }
+            }
+            (Class::Response, Event::Ended { cookie }) => {
+                if !watches.ended(cookie) {
+                    calls.peer_ended(cookie, tasks);
+                }
+                Begun::done(Work::Response)
+            }
+            (_, Event::Message(bytes)) => {
+                services.begin(self.port, self.inner, self.now, class, &incoming, bytes)
+            }
+            (_, Event::Ended { .. }) => Begun::done(Work::Garbage(class)),
+        };
     }
 }
 

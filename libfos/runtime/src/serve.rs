@@ -3,13 +3,15 @@
 
 use crate::load::Counter;
 use crate::port::{Class, Incoming, Poison, Port, Route};
-use crate::tasks::Work;
+use crate::runtime::{Inner, Work};
+use crate::tasks::Priority;
 use crate::{Instant, Load};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll};
@@ -17,7 +19,8 @@ use fos_abi::Identity;
 use fos_abi::mailbox::MESSAGE_MAX;
 use fos_messages::rpc::wire::Scalar;
 use fos_messages::rpc::{
-    self, Address, AnswerBody, Context, Envelope, Kind, Outgoing, Received, Serve, Served, Status,
+    self, ADDRESS_SIZE, Address, AnswerBody, Context, ENVELOPE_SIZE, Envelope, Kind, Outgoing, Received,
+    Serve, Served, Status,
 };
 
 /// Requests of clients that one member has under way at most; further ones are answered `Overloaded`. It has room for as many of
@@ -32,12 +35,28 @@ const ROOM_KEPT: usize = 4096;
 /// What a buffer for answers has at first: an envelope and a few scalars.
 const ROOM_AT_FIRST: usize = 64;
 
-/// Where an answer goes.
-struct Asker {
-    /// The request's; its version is the server's, if it has the interface.
-    envelope: Envelope,
+/// Where an answer goes. What is of the request's bytes is read where it is needed.
+struct Asker<H, A> {
+    /// The request's envelope.
+    head: H,
+    /// Of the server, if it has the interface.
+    version: u8,
+    /// Nobody waits for the answer to a post.
+    is_post: bool,
     route: Route,
-    reply: Option<Address>,
+    reply: Option<A>,
+}
+
+type Head = [u8; ENVELOPE_SIZE];
+type Reply = [u8; ADDRESS_SIZE];
+
+impl<H: Borrow<Head>, A: Borrow<Reply>> Asker<H, A> {
+    /// For longer than its request is there.
+    fn kept(&self) -> Asker<Head, Reply> {
+        let Asker { version, is_post, route, .. } = *self;
+        let reply = self.reply.as_ref().map(|reply| *reply.borrow());
+        Asker { head: *self.head.borrow(), version, is_post, route, reply }
+    }
 }
 
 /// An interface that is offered.
@@ -86,6 +105,7 @@ impl Services {
         drop(services);
     }
 
+    #[inline(always)]
     fn find(&self, class: Class, interface: u16) -> Option<(u8, Rc<dyn Serve>)> {
         let offered = self.offered.borrow();
         let mut found = offered.iter().filter(|service| service.class == class);
@@ -114,53 +134,67 @@ impl Services {
         self.poisonous.get()
     }
 
-    /// Begins a request: the task that answers it, unless it is answered already. Anything that is no request is dropped.
-    pub fn begin(
+    /// Begins a request: it is answered, or has a task that will. Anything that is no request is dropped.
+    #[inline(always)]
+    pub fn begin<P: Port + ?Sized>(
         self: &Rc<Services>,
-        port: &Rc<dyn Port>,
+        port: &P,
+        runtime: &Inner,
         began: Instant,
         class: Class,
         incoming: &Incoming<'_>,
         message: &[u8],
     ) -> Begun {
         let received = Envelope::read(message).filter(|received| received.envelope.kind != Kind::Answer);
-        let Some(Received { envelope, body, reply }) = received else { return Begun::Dropped(class) };
-        let found = self.find(class, envelope.interface);
-        let version = found.as_ref().map_or(0, |(version, _)| *version);
-        let asker = Asker {
-            envelope: Envelope { version, ..envelope },
-            route: incoming.route,
-            reply: reply.map(Address::from_bytes),
+        let (Some(Received { envelope, body, reply }), Some(head)) =
+            (received, message.first_chunk::<ENVELOPE_SIZE>())
+        else {
+            return Begun::done(Work::Garbage(class));
         };
-        let (interface, operation) = (envelope.interface, envelope.operation);
-        let context = Context { sender: incoming.sender, badge: incoming.badge, epoch: envelope.epoch };
-        let status = match found {
+        let Envelope { interface, operation, epoch, .. } = envelope;
+        let Incoming { sender, badge, route, .. } = *incoming;
+        let work = Work::Request(class, interface, operation);
+        let found = self.find(class, interface);
+        let version = found.as_ref().map_or(0, |(version, _)| *version);
+        let is_post = envelope.kind == Kind::Post;
+        let asker = Asker { head, version, is_post, route, reply };
+        let refusal = match found {
             _ if envelope.status == Status::Poisonous => {
-                self.poisonous.set(self.poisonous.get() + 1);
-                port.poisoned(&Poison { sender: incoming.sender, interface, operation });
-                Status::Poisonous
+                self.refuse_poison(port, &Poison { sender, interface, operation })
             }
-            _ if self.has_no_room_for(class, envelope.kind, incoming.sender) => Status::Overloaded,
+            _ if self.has_no_room_for(class, envelope.kind, sender) => Status::Overloaded,
             None => Status::Unknown,
             Some(_) if version != envelope.version => Status::OtherVersion,
-            Some((_, server)) => match server.serve(operation, context, body, self.take_room()) {
-                Served::Task(future) => {
-                    let client = (class == Class::External).then_some(incoming.sender);
-                    self.began(client);
-                    let (services, port) = (self.clone(), port.clone());
-                    let request = Request { future, asker, client, services, port, began, is_over: false };
-                    return Begun::Task(class, interface, operation, Box::pin(request));
+            Some((_, server)) => {
+                let context = Context { sender, badge, epoch };
+                match server.serve(operation, context, body, self.take_room()) {
+                    Served::Task(future) => {
+                        let client = (class == Class::External).then_some(sender);
+                        self.began(client);
+                        let (asker, services, port) = (asker.kept(), self.clone(), runtime.port.clone());
+                        let request =
+                            Request { future, asker, client, services, port, began, is_over: false };
+                        runtime.tasks.spawn(Priority::Normal, Box::pin(request));
+                        return Begun { work, then: Then::RunAdded };
+                    }
+                    Served::Answer(body) => {
+                        self.finish(port, &asker, began, body);
+                        return Begun::done(work);
+                    }
+                    Served::Unknown => Status::Unknown,
+                    Served::Malformed => Status::Malformed,
                 }
-                Served::Answer(body) => {
-                    self.finish(&**port, &asker, began, body);
-                    return Begun::Answered(class, interface, operation);
-                }
-                Served::Unknown => Status::Unknown,
-                Served::Malformed => Status::Malformed,
-            },
+            }
         };
-        self.answer(&**port, &asker, status, self.take_room());
-        Begun::Answered(class, interface, operation)
+        self.refuse(port, &asker, refusal);
+        Begun::done(work)
+    }
+
+    #[cold]
+    fn refuse_poison<P: Port + ?Sized>(&self, port: &P, poison: &Poison) -> Status {
+        self.poisonous.set(self.poisonous.get() + 1);
+        port.poisoned(poison);
+        Status::Poisonous
     }
 
     /// Members of the own fleet are trusted with how much they ask. A post of theirs is never refused: nobody would hear of it,
@@ -201,11 +235,13 @@ impl Services {
     }
 
     /// An empty buffer for an answer.
+    #[inline(always)]
     fn take_room(&self) -> Outgoing {
         let room = self.room.take();
         if room.capacity() == 0 { Outgoing::with_capacity(ROOM_AT_FIRST) } else { room }
     }
 
+    #[inline(always)]
     fn give_room_back(&self, mut room: Outgoing) {
         if room.capacity() <= ROOM_KEPT {
             room.clear();
@@ -213,42 +249,90 @@ impl Services {
         }
     }
 
+    /// Answers without a body.
+    #[cold]
+    #[inline(never)]
+    fn refuse<P: Port + ?Sized, H: Borrow<Head>, A: Borrow<Reply>>(
+        &self,
+        port: &P,
+        asker: &Asker<H, A>,
+        status: Status,
+    ) {
+        self.answer(port, asker, status, self.take_room());
+    }
+
     /// Counts a request as done and answers it.
-    #[inline]
-    fn finish(&self, port: &dyn Port, asker: &Asker, began: Instant, body: AnswerBody) {
+    #[inline(always)]
+    fn finish<P: Port + ?Sized, H: Borrow<Head>, A: Borrow<Reply>>(
+        &self,
+        port: &P,
+        asker: &Asker<H, A>,
+        began: Instant,
+        body: AnswerBody,
+    ) {
         self.load.answered(port.now().nanoseconds.saturating_sub(began.nanoseconds));
         let (status, body) = match body {
             AnswerBody::Done(body) => (Status::Done, body),
             AnswerBody::Refused(body) => (Status::Refused, body),
-            AnswerBody::Redirected(address) => (Status::Redirected, redirection(&address, self.take_room())),
-            AnswerBody::NotNow => (Status::NotNow, self.take_room()),
-            AnswerBody::Unsendable => {
-                self.unsendable_answers.set(self.unsendable_answers.get() + 1);
-                (Status::Unsendable, self.take_room())
-            }
+            other => self.without_value(other),
         };
         self.answer(port, asker, status, body);
     }
 
+    /// The status and body of an answer that is neither a value nor a refusal.
+    #[cold]
+    #[inline(never)]
+    fn without_value(&self, body: AnswerBody) -> (Status, Outgoing) {
+        let room = self.take_room();
+        match body {
+            AnswerBody::Done(body) => (Status::Done, body),
+            AnswerBody::Refused(body) => (Status::Refused, body),
+            AnswerBody::Redirected(address) => (Status::Redirected, redirection(&address, room)),
+            AnswerBody::NotNow => (Status::NotNow, room),
+            AnswerBody::Unsendable => {
+                self.unsendable_answers.set(self.unsendable_answers.get() + 1);
+                (Status::Unsendable, room)
+            }
+        }
+    }
+
     /// Answers, except a post, for which nobody waits.
-    #[inline]
-    fn answer(&self, port: &dyn Port, asker: &Asker, status: Status, mut body: Outgoing) {
-        if asker.envelope.kind == Kind::Request {
-            let message = body.sealed(&Envelope { kind: Kind::Answer, status, ..asker.envelope });
+    #[inline(always)]
+    fn answer<P: Port + ?Sized, H: Borrow<Head>, A: Borrow<Reply>>(
+        &self,
+        port: &P,
+        asker: &Asker<H, A>,
+        status: Status,
+        mut body: Outgoing,
+    ) {
+        if !asker.is_post {
+            let message = body.sealed(Envelope::answer_to(asker.head.borrow(), status, asker.version));
             let sent = match (&asker.reply, asker.route) {
-                (Some(address), _) => port.send(address, message),
+                (Some(reply), _) => port.send(&Address::from_bytes(reply.borrow()), message),
                 (None, Route::MAILBOX) => Ok(()),
                 (None, route) => port.send_back(route, message),
             };
-            if sent.is_err() && message.len() > MESSAGE_MAX {
-                // It would have gone by lent pages, of which none are left, or none may be lent; a short one says that.
-                return self.answer(port, asker, Status::Unsendable, Outgoing::default());
-            }
             if sent.is_err() {
-                self.dropped_answers.set(self.dropped_answers.get() + 1);
+                self.not_sent(port, asker, status, message.len());
             }
         }
         self.give_room_back(body);
+    }
+
+    /// An answer found no room, or no pages if it is too long for a mailbox: then a short one says that.
+    #[cold]
+    #[inline(never)]
+    fn not_sent<P: Port + ?Sized, H: Borrow<Head>, A: Borrow<Reply>>(
+        &self,
+        port: &P,
+        asker: &Asker<H, A>,
+        status: Status,
+        length: usize,
+    ) {
+        if length > MESSAGE_MAX && status != Status::Unsendable {
+            return self.refuse(port, asker, Status::Unsendable);
+        }
+        self.dropped_answers.set(self.dropped_answers.get() + 1);
     }
 }
 
@@ -259,21 +343,34 @@ fn redirection(to: &Address, mut body: Outgoing) -> Outgoing {
 }
 
 /// What became of a message.
-pub enum Begun {
-    /// It came to the response mailbox, and whoever waited for it has it.
-    Heard,
-    /// It was no request.
-    Dropped(Class),
-    /// It has its answer: interface and operation.
-    Answered(Class, u16, u16),
-    /// It runs: interface and operation.
-    Task(Class, u16, u16, Work),
+#[derive(Clone, Copy)]
+pub struct Begun {
+    /// What the step did, if nothing runs after it.
+    pub work: Work,
+    pub then: Then,
+}
+
+/// What a step does after it took a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    Nothing,
+    /// Runs the task whose answer came.
+    Run(u32),
+    /// Runs the task that was added.
+    RunAdded,
+}
+
+impl Begun {
+    /// There is no more to do.
+    pub fn done(work: Work) -> Begun {
+        Begun { work, then: Then::Nothing }
+    }
 }
 
 /// A request under way. However it ends, it is no longer counted; if nobody finished it, its asker hears `NotNow`.
 struct Request {
     future: rpc::Future,
-    asker: Asker,
+    asker: Asker<Head, Reply>,
     client: Option<Identity>,
     services: Rc<Services>,
     port: Rc<dyn Port>,

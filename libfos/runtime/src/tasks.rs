@@ -9,8 +9,8 @@ use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll, Waker};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::{Context, Poll, RawWakerVTable, Waker};
 use spin::Mutex;
 
 /// When a ready task runs.
@@ -25,11 +25,36 @@ pub enum Priority {
 /// What a task does.
 pub type Work = Pin<Box<dyn Future<Output = ()>>>;
 
+/// Who is ready, in the order of being woken.
 #[derive(Default)]
-struct Ready {
-    normal: Mutex<VecDeque<u32>>,
-    idle: Mutex<VecDeque<u32>>,
+struct Queue {
+    tasks: Mutex<VecDeque<u32>>,
+    /// How many they are, for a look without the lock.
+    length: AtomicUsize,
 }
+
+impl Queue {
+    fn push(&self, index: u32) {
+        let mut tasks = self.tasks.lock();
+        tasks.push_back(index);
+        self.length.store(tasks.len(), Ordering::Release);
+    }
+
+    fn pop(&self) -> Option<u32> {
+        let mut tasks = self.tasks.lock();
+        let index = tasks.pop_front();
+        self.length.store(tasks.len(), Ordering::Release);
+        index
+    }
+
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.length.load(Ordering::Acquire) == 0
+    }
+}
+
+/// By priority.
+type Ready = [Queue; 2];
 
 struct TaskWaker {
     index: u32,
@@ -38,22 +63,13 @@ struct TaskWaker {
     ready: Arc<Ready>,
 }
 
-impl TaskWaker {
-    fn queue(&self) -> &Mutex<VecDeque<u32>> {
-        match self.priority {
-            Priority::Normal => &self.ready.normal,
-            Priority::Idle => &self.ready.idle,
-        }
-    }
-}
-
 impl Wake for TaskWaker {
     fn wake(self: Arc<TaskWaker>) {
         self.wake_by_ref();
     }
     fn wake_by_ref(self: &Arc<TaskWaker>) {
         if !self.is_queued.swap(true, Ordering::AcqRel) {
-            self.queue().lock().push_back(self.index);
+            self.ready[self.priority as usize].push(self.index);
         }
     }
 }
@@ -66,12 +82,46 @@ struct Place {
     task: Arc<TaskWaker>,
 }
 
+/// No task.
+const NOBODY: u32 = u32::MAX;
+
+/// Who waits for something that only this runtime's own thread says.
+pub struct Waiter {
+    /// The task at this place, for which no waker need be kept; or [`NOBODY`].
+    task: u32,
+    /// Something else that polls, inside of a task or not.
+    other: Option<Waker>,
+}
+
+impl Default for Waiter {
+    fn default() -> Waiter {
+        Waiter { task: NOBODY, other: None }
+    }
+}
+
+impl Waiter {
+    /// Nobody waits any more. Whoever did is woken, but the task, if it is one: that is for the caller to
+    /// [wake](Tasks::wake) or to [run](Tasks::run_now).
+    #[inline]
+    pub fn wake_others(&mut self) -> Option<u32> {
+        if let Some(waker) = self.other.take() {
+            waker.wake();
+        }
+        let task = core::mem::replace(&mut self.task, NOBODY);
+        (task != NOBODY).then_some(task)
+    }
+}
+
 /// A runtime's tasks.
 #[derive(Default)]
 pub struct Tasks {
     places: RefCell<Vec<Rc<Place>>>,
     free: [RefCell<Vec<u32>>; 2],
     ready: Arc<Ready>,
+    /// The task that runs or ran last.
+    running: Cell<u32>,
+    /// What its waker is known by: its data and its functions.
+    running_waker: Cell<Option<(*const (), &'static RawWakerVTable)>>,
 }
 
 impl Tasks {
@@ -92,22 +142,64 @@ impl Tasks {
     }
 
     /// Whether a task of this priority is ready.
-    #[inline]
+    #[inline(always)]
     pub fn is_ready(&self, priority: Priority) -> bool {
-        !self.queue(priority).lock().is_empty()
+        !self.ready[priority as usize].is_empty()
     }
 
     /// Runs the first ready task of this priority. `false`: there is none.
     pub fn run_one(&self, priority: Priority) -> bool {
-        let Some(index) = self.queue(priority).lock().pop_front() else { return false };
+        let Some(index) = self.ready[priority as usize].pop() else { return false };
         let place = self.places.borrow()[index as usize].clone();
         place.task.is_queued.store(false, Ordering::Release);
-        let Some(mut work) = place.work.take() else { return true };
-        match work.as_mut().poll(&mut Context::from_waker(&place.waker)) {
-            Poll::Pending => place.work.set(Some(work)),
-            Poll::Ready(()) => self.free[priority as usize].borrow_mut().push(index),
-        }
+        self.run(&place);
         true
+    }
+
+    /// Runs a task at once, if it is of normal priority and not queued: as if it had been woken when no other was ready. Any other
+    /// is woken, `false`.
+    #[inline]
+    pub fn run_now(&self, index: u32) -> bool {
+        let place = self.places.borrow()[index as usize].clone();
+        let task = &place.task;
+        let may_run = task.priority == Priority::Normal && !task.is_queued.load(Ordering::Acquire);
+        if may_run {
+            self.run(&place)
+        } else {
+            task.wake_by_ref()
+        }
+        may_run
+    }
+
+    #[inline]
+    fn run(&self, place: &Place) {
+        let Some(mut work) = place.work.take() else { return };
+        let Place { waker, task, .. } = place;
+        self.running.set(task.index);
+        self.running_waker.set(Some((waker.data(), waker.vtable())));
+        match work.as_mut().poll(&mut Context::from_waker(waker)) {
+            Poll::Pending => place.work.set(Some(work)),
+            Poll::Ready(()) => self.free[task.priority as usize].borrow_mut().push(task.index),
+        }
+    }
+
+    /// Remembers who waits with this waker: a task by its place, if it is the one that runs.
+    #[inline]
+    pub fn waits(&self, waiter: &mut Waiter, waker: &Waker) {
+        let is_own = self.running_waker.get().is_some_and(|(data, functions)| {
+            core::ptr::eq(data, waker.data()) && core::ptr::eq(functions, waker.vtable())
+        });
+        if is_own {
+            waiter.task = self.running.get();
+        } else if !waiter.other.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            waiter.other = Some(waker.clone());
+        }
+    }
+
+    /// Wakes a task.
+    #[inline(never)]
+    pub fn wake(&self, index: u32) {
+        self.places.borrow()[index as usize].task.wake_by_ref();
     }
 
     /// Drops every task, wherever it waits.
@@ -115,12 +207,5 @@ impl Tasks {
         // Dropped when nothing is borrowed: a task's end may wake others.
         let works: Vec<Work> = self.places.borrow().iter().filter_map(|place| place.work.take()).collect();
         drop(works);
-    }
-
-    fn queue(&self, priority: Priority) -> &Mutex<VecDeque<u32>> {
-        match priority {
-            Priority::Normal => &self.ready.normal,
-            Priority::Idle => &self.ready.idle,
-        }
     }
 }

@@ -334,18 +334,66 @@ fn responses_come_before_internal_before_external_before_background() {
         Scalar::write(1u64, &mut request);
         client.port().send(&server.address(class), &request).unwrap();
     }
-    let order: Vec<Work> = core::iter::from_fn(|| match server.runtime.step() {
-        Step::Did(work) => Some(work),
-        Step::Idle(_) => None,
-    })
-    .collect();
     let expected = [
         Work::Response,
         Work::Request(Class::Internal, ADDER, DOUBLE),
         Work::Request(Class::External, ADDER, DOUBLE),
         Work::Background,
     ];
-    assert_eq!(order, expected);
+    assert_eq!(all_steps(&server.runtime), expected);
+}
+
+/// What a runtime does until it has nothing to do.
+fn all_steps(runtime: &Runtime) -> Vec<Work> {
+    let did = || match runtime.step() {
+        Step::Did(work) => Some(work),
+        Step::Idle(_) => None,
+    };
+    core::iter::from_fn(did).collect()
+}
+
+#[test]
+fn an_answer_runs_its_task_unless_another_was_ready_before_it() {
+    let (_, client, server, _) = pair();
+    let to = server.address(Class::External);
+    let first = ask(&client.runtime, to, DOUBLE, 1);
+    assert_eq!(all_steps(&client.runtime), [Work::Task]);
+    all_steps(&server.runtime);
+    assert_eq!(all_steps(&client.runtime), [Work::Answer]);
+    assert_eq!(*first.borrow(), Some(Ok(2)));
+
+    let second = ask(&client.runtime, to, DOUBLE, 2);
+    all_steps(&client.runtime);
+    all_steps(&server.runtime);
+    let seen = Rc::new(RefCell::new(None));
+    let (earlier, later) = (seen.clone(), second.clone());
+    client
+        .runtime
+        .spawn(Priority::Normal, async move { *earlier.borrow_mut() = Some(later.borrow().is_none()) });
+    assert_eq!(all_steps(&client.runtime), [Work::Response, Work::Task, Work::Task]);
+    assert_eq!(*seen.borrow(), Some(true), "who was ready before runs before");
+    assert_eq!(*second.borrow(), Some(Ok(4)));
+}
+
+#[test]
+fn an_answer_does_not_run_a_background_task_before_its_time() {
+    let (_, client, server, _) = pair();
+    client.runtime.serve(Class::External, Rc::new(Adder::default()));
+    let (to, own) = (server.address(Class::External), client.address(Class::External));
+    let caller = client.runtime.within(Duration::from_millis(1));
+    client.runtime.spawn(Priority::Idle, async move {
+        let write = |bytes: &mut Vec<u8>| {
+            Scalar::write(1u64, bytes);
+            Ok(())
+        };
+        caller.call(&to, &operation(DOUBLE), &write, |_| ()).await;
+    });
+    assert_eq!(all_steps(&client.runtime), [Work::Background]);
+    all_steps(&server.runtime);
+    ask(&server.runtime, own, DOUBLE, 1);
+    all_steps(&server.runtime);
+    let expected = [Work::Response, Work::Request(Class::External, ADDER, DOUBLE), Work::Background];
+    assert_eq!(all_steps(&client.runtime), expected);
 }
 
 #[test]

@@ -215,7 +215,7 @@ impl<G: Ground> Switch<G> {
     }
 
     /// Where a destination is, if its frequency is known.
-    #[inline]
+    #[inline(always)]
     fn out_to(&mut self, to: &Address) -> Option<usize> {
         let is_it = |out: &Out<G::Link>| out.to.key.mailbox == to.key.mailbox;
         if !self.outs.get(self.last_out).is_some_and(is_it) {
@@ -225,6 +225,7 @@ impl<G: Ground> Switch<G> {
     }
 
     /// Sends an answer the way its request came.
+    #[inline(always)]
     pub fn send_back(&mut self, route: Route, message: &[u8]) -> Result<(), SendError> {
         let place = (route.0 & ((1 << PLACE_BITS) - 1)).wrapping_sub(1) as usize;
         let uses = route.0 >> PLACE_BITS;
@@ -441,7 +442,7 @@ impl<G: Ground> Switch<G> {
     }
 
     /// Takes the next message of a class from a link, of one sender only if one is named.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, class: Class, only: Option<Identity>, buffer: &mut [u8]) -> Option<Taken> {
         if class == Class::Response {
             self.take_answer(only, buffer)
@@ -471,7 +472,7 @@ impl<G: Ground> Switch<G> {
         self.outs.iter().find(|out| out.to.key.mailbox.0 == mailbox).map(|out| out.to.identity)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_answer(&mut self, only: Option<Identity>, buffer: &mut [u8]) -> Option<Taken> {
         let mut places = self.listened[Class::Response as usize];
         while places != 0 {

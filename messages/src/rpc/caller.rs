@@ -87,11 +87,11 @@ pub type WriteBody<'a> = &'a dyn Fn(&mut Vec<u8>) -> Result<(), Unwritable>;
 pub trait Caller {
     /// Asks, waits for the answer or its absence, and gives what `read` makes of it, which looks at the bytes and does
     /// nothing else: where it is called, nothing else can be done.
-    fn call<T>(
-        &self,
-        to: &Address,
-        operation: &Operation,
-        body: WriteBody<'_>,
+    fn call<'a, T>(
+        &'a self,
+        to: &'a Address,
+        operation: &'a Operation,
+        body: WriteBody<'a>,
         read: impl Fn(Answered<'_>) -> T,
     ) -> impl Future<Output = T>;
 

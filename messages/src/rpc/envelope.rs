@@ -13,6 +13,7 @@
 //! the same name, and posts are checked too.
 
 use super::address::{ADDRESS_SIZE, Address};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Bytes of an envelope.
@@ -123,6 +124,14 @@ impl Envelope {
         bytes
     }
 
+    /// The bytes of the envelope of an answer, to the request that begins with `head`.
+    #[inline]
+    pub fn answer_to(head: &[u8; ENVELOPE_SIZE], status: Status, version: u8) -> [u8; ENVELOPE_SIZE] {
+        let mut bytes = *head;
+        bytes[KIND_AT..].copy_from_slice(&[Kind::Answer as u8, status as u8, 0, version]);
+        bytes
+    }
+
     /// Adds where the answer goes to a message that begins with an envelope and has none.
     pub fn add_reply(message: &mut Vec<u8>, reply: &Address) {
         if let Some(flags) = message.get_mut(FLAGS_AT) {
@@ -140,7 +149,7 @@ impl Envelope {
     }
 
     /// Reads a message. `None` for anything that is none.
-    #[inline]
+    #[inline(always)]
     pub fn read(bytes: &[u8]) -> Option<Received<'_>> {
         let (head, mut body) = bytes.split_first_chunk::<ENVELOPE_SIZE>()?;
         let half = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
@@ -175,49 +184,70 @@ impl Envelope {
 
 /// An answer before it is sent: its body, behind room for the envelope, so that neither is copied to join the other.
 /// The default is an empty body without a buffer.
+///
+/// It is handed on by value several times between a server and the port: as a box it is one word.
+#[allow(clippy::box_collection, reason = "moving it is what costs, and it is allocated once")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outgoing(Vec<u8>);
+pub struct Outgoing(Option<Box<Vec<u8>>>);
 
 impl Outgoing {
     /// An empty body. `capacity` bytes fit without another allocation.
     #[inline]
     pub fn with_capacity(capacity: usize) -> Outgoing {
-        Outgoing(Vec::with_capacity(ENVELOPE_SIZE + capacity))
+        Outgoing(Some(Self::allocate(capacity)))
     }
 
     /// What the body is written to, at the end. Nothing may be taken away.
-    #[inline]
+    #[inline(always)]
     pub fn end(&mut self) -> &mut Vec<u8> {
-        if self.0.is_empty() {
-            self.0.extend_from_slice(&[0; ENVELOPE_SIZE]);
+        let bytes = self.bytes();
+        if bytes.is_empty() {
+            bytes.extend_from_slice(&[0; ENVELOPE_SIZE]);
         }
-        &mut self.0
+        bytes
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self) -> &mut Vec<u8> {
+        self.0.get_or_insert_with(|| Self::allocate(0))
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[allow(clippy::box_collection, reason = "as above")]
+    fn allocate(capacity: usize) -> Box<Vec<u8>> {
+        Box::new(Vec::with_capacity(ENVELOPE_SIZE + capacity))
     }
 
     /// Bytes of the body.
+    #[inline]
     pub fn body_len(&self) -> usize {
-        self.0.len().saturating_sub(ENVELOPE_SIZE)
+        self.0.as_ref().map_or(0, |bytes| bytes.len().saturating_sub(ENVELOPE_SIZE))
     }
 
-    /// The whole message, with this envelope.
-    #[inline]
-    pub fn sealed(&mut self, envelope: &Envelope) -> &[u8] {
-        match self.0.first_chunk_mut() {
-            Some(room) => *room = envelope.to_bytes(),
-            None => self.0.extend_from_slice(&envelope.to_bytes()),
+    /// The whole message, with an envelope of these bytes.
+    #[inline(always)]
+    pub fn sealed(&mut self, envelope: [u8; ENVELOPE_SIZE]) -> &[u8] {
+        let bytes = self.bytes();
+        match bytes.first_chunk_mut() {
+            Some(room) => *room = envelope,
+            None => bytes.extend_from_slice(&envelope),
         }
-        &self.0
+        bytes
     }
 
     /// As if nothing had been written; the buffer stays for the next body.
     #[inline]
     pub fn clear(&mut self) {
-        self.0.clear();
+        if let Some(bytes) = &mut self.0 {
+            bytes.clear();
+        }
     }
 
     /// Bytes that fit without another allocation, envelope included.
+    #[inline]
     pub fn capacity(&self) -> usize {
-        self.0.capacity()
+        self.0.as_ref().map_or(0, |bytes| bytes.capacity())
     }
 }
 
@@ -256,7 +286,11 @@ mod tests {
             let mut outgoing = Outgoing::with_capacity(0);
             outgoing.end().extend_from_slice(&body);
             prop_assert_eq!(outgoing.body_len(), body.len());
-            prop_assert_eq!(Envelope::read(outgoing.sealed(&envelope)), Some(Received { envelope, body: &body, reply: None }));
+            let head = bytes.first_chunk().unwrap();
+            let (kind, answer) = (Kind::Answer, Envelope::answer_to(head, Status::NotNow, 77));
+            let said = Envelope { kind, status: Status::NotNow, version: 77, ..envelope };
+            prop_assert_eq!(answer, said.to_bytes(), "whatever the request's flags were");
+            prop_assert_eq!(Envelope::read(outgoing.sealed(envelope.to_bytes())), Some(Received { envelope, body: &body, reply: None }));
         }
 
         #[test]

@@ -83,7 +83,7 @@ pub const fn longer(value: Option<usize>, error: Option<usize>) -> Option<usize>
 }
 
 /// What a server says, as an answer's body, which is written into `room`.
-#[inline]
+#[inline(always)]
 pub fn answer<T, E>(
     said: Result<T, Instead<E>>,
     answer_max: usize,
@@ -105,7 +105,7 @@ pub fn answer<T, E>(
 }
 
 /// A value as a body, if it can be written and is no longer than promised.
-#[inline]
+#[inline(always)]
 fn body<T>(
     value: &T,
     answer_max: usize,

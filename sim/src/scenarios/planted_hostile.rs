@@ -6,7 +6,7 @@ use super::planted_naming::needs_no_key;
 use fos_abi::Identity;
 use fos_messages::rpc::{Address, Envelope, Received, SendError, Status};
 use fos_runtime::Instant;
-use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route};
+use fos_runtime::port::{AnswerRoom, Class, Event, Incoming, Port, Route, Show};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -120,15 +120,15 @@ impl Port for Weak {
     fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError> {
         self.below.send_back(route, message)
     }
-    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
-        self.below.take(last, &mut |class, incoming| {
+    fn take(&self, last: Class, show: &mut dyn Show) -> bool {
+        self.below.take(last, &mut |class: Class, incoming: Incoming<'_>| {
             let sender = self.sender(class, &incoming);
             let unmarked = match (self.lack, incoming.event) {
                 (Lack::Mark, Event::Message(bytes)) => without_mark(bytes),
                 _ => None,
             };
             let event = unmarked.as_deref().map_or(incoming.event, Event::Message);
-            show(class, Incoming { sender, event, ..incoming });
+            show.show(class, Incoming { sender, event, ..incoming });
         })
     }
     fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {

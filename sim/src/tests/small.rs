@@ -6,7 +6,7 @@ use crate::world::{Process, World};
 use fos_abi::Identity;
 use fos_messages::rpc::{Address, Caller, Context, Operation, Outgoing, SendError, Serve, Served};
 use fos_runtime::Priority;
-use fos_runtime::port::{Class, Event, LENT_MAX};
+use fos_runtime::port::{Class, Event, Incoming, LENT_MAX};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn sends(from: &Process, to: Address, count: u8) -> Rc<Cell<u32>> {
 
 /// Takes all that lies in a mailbox.
 pub(super) fn taken_events(process: &Process, class: Class, mut each: impl FnMut(Identity, Event<'_>)) {
-    while process.runtime.port().take(class, &mut |found_in, incoming| {
+    while process.runtime.port().take(class, &mut |found_in: Class, incoming: Incoming<'_>| {
         assert_eq!(found_in, class, "the mailboxes before it are empty");
         each(incoming.sender, incoming.event);
     }) {}

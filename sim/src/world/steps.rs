@@ -63,6 +63,7 @@ impl Inner {
             other => {
                 let key = match other {
                     Work::Response => "response",
+                    Work::Answer => "answer",
                     Work::Task => "task",
                     Work::Background => "background",
                     _ => "garbage",

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use fos_abi::Identity;
 use fos_messages::rpc::{Address, Envelope, Kind, Received, SendError, Status};
 use fos_runtime::Instant;
-use fos_runtime::port::{AnswerRoom, Class, Incoming, Port, Route};
+use fos_runtime::port::{AnswerRoom, Class, Port, Route, Show};
 
 /// Numbers of other calls that are guessed at a time: as many answers as find room at once.
 const GUESSES: usize = 60;
@@ -95,7 +95,7 @@ impl Port for Liar {
     fn send_back(&self, route: Route, message: &[u8]) -> Result<(), SendError> {
         self.instead(message, |message| self.below.send_back(route, message))
     }
-    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+    fn take(&self, last: Class, show: &mut dyn Show) -> bool {
         self.below.take(last, show)
     }
     fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {

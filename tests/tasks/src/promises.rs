@@ -179,7 +179,7 @@ impl Way for Ports<'_> {
         let mut came = None;
         // What is for the port itself is taken, and not shown.
         while came.is_none()
-            && port.take(CLASSES[at as usize], &mut |_, incoming| {
+            && port.take(CLASSES[at as usize], &mut |_: Class, incoming: port::Incoming<'_>| {
                 came = Some(match incoming.event {
                     port::Event::Message(bytes) => Came::Message(incoming.sender, bytes.into()),
                     port::Event::Ended { .. } => Came::Ended,

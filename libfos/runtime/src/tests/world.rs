@@ -1,6 +1,6 @@
 //! Mailboxes in memory, a clock that jumps to whatever is next, and nodes that can be killed.
 
-use crate::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route};
+use crate::port::{AnswerRoom, Class, Event, Incoming, Poison, Port, Route, Show};
 use crate::{Instant, Runtime, Step};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::Rc;
@@ -204,7 +204,7 @@ impl Port for NodePort {
     fn send_back(&self, _: Route, _: &[u8]) -> Result<(), SendError> {
         Err(SendError::Closed)
     }
-    fn take(&self, last: Class, show: &mut dyn FnMut(Class, Incoming<'_>)) -> bool {
+    fn take(&self, last: Class, show: &mut dyn Show) -> bool {
         let next = |class: &Class| {
             let place = mailbox(self.identity, *class);
             Some((*class, self.shared.mailboxes.borrow_mut().get_mut(&place)?.pop_front()?))
@@ -214,7 +214,7 @@ impl Port for NodePort {
             Held::Message(sender, bytes) => (*sender, Event::Message(bytes)),
             Held::Ended(cookie) => (Identity::KERNEL, Event::Ended { cookie: *cookie }),
         };
-        show(class, Incoming { sender, badge: 0, route: Route::MAILBOX, event });
+        show.show(class, Incoming { sender, badge: 0, route: Route::MAILBOX, event });
         true
     }
     fn watch(&self, peer: &Address, cookie: u64) -> Result<(), SendError> {

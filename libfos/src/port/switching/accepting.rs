@@ -31,11 +31,14 @@ impl<G: Ground> Switch<G> {
     /// Sends an answer over the accepted link by which answers go to this address, if there is one.
     pub(super) fn answer_over(&mut self, to: &Address, message: &[u8]) -> bool {
         let is_it = |link: &In<G::Link>| link.is_answered_over && link.reply == *to;
-        self.ins.iter().position(is_it).is_some_and(|place| self.answer_over_link(place, message))
+        match self.ins.iter().position(is_it) {
+            Some(place) => self.answer_over_found(place, message),
+            None => false,
+        }
     }
 
     /// Sends an answer over the accepted link by which answers go to its peer, or by mailbox if it does not take it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn answer_by(&mut self, place: usize, message: &[u8]) -> Result<(), SendError> {
         if self.answer_over_link(place, message) {
             return Ok(());
@@ -43,8 +46,13 @@ impl<G: Ground> Switch<G> {
         self.ground.send(&self.ins[place].reply.key, message)
     }
 
+    #[inline(never)]
+    fn answer_over_found(&mut self, place: usize, message: &[u8]) -> bool {
+        self.answer_over_link(place, message)
+    }
+
     /// Tries to send over an accepted link. Who finds it full closes its half.
-    #[inline]
+    #[inline(always)]
     fn answer_over_link(&mut self, place: usize, message: &[u8]) -> bool {
         let link = &mut self.ins[place];
         let Some(end) = link.end.as_mut() else { return false };
@@ -153,7 +161,7 @@ impl<G: Ground> Switch<G> {
         self.look_again();
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_request(
         &mut self,
         class: Class,
