@@ -51,6 +51,11 @@ pub fn run(runner: &mut Runner) {
     runner.test(format!("a server may end after any of {messages} messages"), || {
         sweep(&["echo", "--seeds", "1", "--cores", "8", "--messages", messages, "--kill-points"], 1)
     });
+    if runner.long() {
+        runner.test("fleet: any process of it may end after any message", || {
+            sweep(&["fleet", "--seeds", "1", "--messages", "200", "--kill-points"], 1)
+        });
+    }
     runner.test("1,024 cores and a million messages are within their time", within_time);
 }
 
@@ -134,7 +139,7 @@ fn figures() -> Outcome {
 /// `faults_least`: fewer mean that nothing was tried.
 fn sweep(words: &[&str], faults_least: u64) -> Outcome {
     let words: Vec<&str> = ["sim", "sweep", "--json"].iter().chain(words).copied().collect();
-    let said = Fos::new(&words).within(std::time::Duration::from_secs(1800)).run()?;
+    let said = Fos::new(&words).within(std::time::Duration::from_secs(3600)).run()?;
     let document = said.json("fos.sim-sweep/1")?;
     if let Some(failure) = document["failures"].get(0) {
         return fail(format!("{}; repeat it with: {}", failure["failure"], failure["replay"]));
