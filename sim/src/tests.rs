@@ -3,8 +3,8 @@
 
 mod fleet;
 mod hostile;
-mod moving;
 mod naming;
+mod pair;
 mod promises;
 mod small;
 

@@ -1,15 +1,21 @@
-//! A fleet of two of which one is moved to another core, while any of those who take part may end at every message of the move.
-//! The fleet is mended, its client is always answered, and whoever goes on asking for the move has it.
+//! A fleet of two. One of it is moved to another core, while any of those who take part may end at every message of the move:
+//! the fleet is mended, its client is always answered, and whoever goes on asking for the move has it. And a stranger asks its
+//! members whatever it likes: they stay a fleet of two, and hear nobody who is none of them.
 
 use crate::Costs;
 use crate::faults::{Fault, Mishap, Plan, When};
 use crate::world::{Process, World};
-use fos_abi::Identity;
-use fos_messages::fleet::FleetClient;
+use fos_abi::{Identity, Key};
+use fos_messages::fleet::{FleetClient, FleetInterface, FleetPeersInterface};
 use fos_messages::names::{DirectoryKey, Entry, Path};
 use fos_messages::programs::Refusal;
-use fos_messages::rpc::{Address, CallError, Context, Instead, Never, interface};
+use fos_messages::rpc::{
+    Address, CallError, Context, Description, Instead, Interface, Never, Part, SendError, interface,
+};
 use fos_naming::member::Naming;
+use fos_peers::Random;
+use fos_peers::attack::{Attack, fits};
+use fos_peers::bodies::Bodies;
 use fos_replicated_map::Member as Number;
 use fos_runtime::fleet::{Charter, Coming, Growth, Marks, Member, found};
 use fos_runtime::port::Class;
@@ -87,26 +93,11 @@ struct Town {
 
 /// Runs a move of this member of the first two, while something may go wrong.
 fn run(moved: usize, plan: Plan) -> Run {
-    let world = World::new(1, CORES.into(), Costs::load("default").unwrap(), None, None);
-    world.takes_anything();
     let words = format!("{plan:?}");
-    world.plan(plan);
-    let naming = world.start("naming", NAMING);
-    let runtime = naming.runtime.clone();
-    naming.spawn(Priority::Normal, async move {
-        let _naming = Naming::first(runtime, Number::new(0, 1), KEY).await.unwrap();
-        std::future::pending::<()>().await;
-    });
-    let (members, answered, asked_at, outcome) = Default::default();
-    let naming = naming.address(Class::External);
-    let town = Rc::new(Town { world, naming, members, answered, asked_at, outcome });
+    let town = Town::new(plan);
     let asker = town.world.start("asker", ASKER);
     asker.spawn(Priority::Normal, town.clone().ask(asker.runtime.clone(), moved));
-    while town.outcome.borrow().is_none() {
-        assert!(town.world.now() < STUCK_AFTER, "the fleet is not as it should be: {words}");
-        assert!(town.world.happen(), "nothing is left to happen: {words}");
-        assert_eq!(town.world.failure(), None, "{words}");
-    }
+    town.until(&words, || town.outcome.borrow().is_some());
     let messages = (town.asked_at.get(), town.world.counts().messages);
     let cores = town.outcome.take().unwrap();
     town.world.close();
@@ -114,6 +105,31 @@ fn run(moved: usize, plan: Plan) -> Run {
 }
 
 impl Town {
+    /// One member of naming.
+    fn new(plan: Plan) -> Rc<Town> {
+        let world = World::new(1, CORES.into(), Costs::load("default").unwrap(), None, None);
+        world.takes_anything();
+        world.plan(plan);
+        let naming = world.start("naming", NAMING);
+        let runtime = naming.runtime.clone();
+        naming.spawn(Priority::Normal, async move {
+            let _naming = Naming::first(runtime, Number::new(0, 1), KEY).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let (members, answered, asked_at, outcome) = Default::default();
+        let naming = naming.address(Class::External);
+        Rc::new(Town { world, naming, members, answered, asked_at, outcome })
+    }
+
+    /// Runs until it is so.
+    fn until(&self, words: &str, is_so: impl Fn() -> bool) {
+        while !is_so() {
+            assert!(self.world.now() < STUCK_AFTER, "the fleet is not as it should be: {words}");
+            assert!(self.world.happen(), "nothing is left to happen: {words}");
+            assert_eq!(self.world.failure(), None, "{words}");
+        }
+    }
+
     fn names(&self, runtime: &Runtime, core: u32) -> Rc<Names> {
         Names::new(runtime.clone(), vec![self.naming], (0, core as u16))
     }
@@ -142,19 +158,23 @@ impl Town {
         self.members.borrow().iter().find(|process| process.identity == identity).cloned()
     }
 
-    /// Has the fleet made, its client begin, and the member moved; waits until the fleet is of two again.
-    async fn ask(self: Rc<Self>, runtime: Runtime, moved: usize) {
-        let names = self.names(&runtime, ASKER);
-        while found(&names, &charter(), KEY).await.is_err() {
+    /// Has the fleet made, of which the first coordinates, and its client begin.
+    async fn make(self: &Rc<Self>, runtime: &Runtime, names: &Names) {
+        while found(names, &charter(), KEY).await.is_err() {
             runtime.sleep(PAUSE).await;
         }
-        let first = self.start(FIRST);
-        self.wait(&runtime, &names, |members| members.len() == 1).await;
+        self.start(FIRST);
+        self.wait(runtime, names, |members| members.len() == 1).await;
         self.start(FIRST + 1);
-        self.wait(&runtime, &names, |members| members.len() == 2).await;
-        let leaver = self.members.borrow()[moved].identity;
-        assert!(self.members.borrow()[0].identity == first.identity, "the eldest coordinates");
+        self.wait(runtime, names, |members| members.len() == 2).await;
         self.begin_client();
+    }
+
+    /// Has the member moved; waits until the fleet is of two again.
+    async fn ask(self: Rc<Self>, runtime: Runtime, moved: usize) {
+        let names = self.names(&runtime, ASKER);
+        self.make(&runtime, &names).await;
+        let leaver = self.members.borrow()[moved].identity;
         runtime.sleep(PAUSE).await;
         self.asked_at.set(self.world.counts().messages);
         loop {
@@ -267,4 +287,69 @@ fn the_coordinator_is_moved_whoever_ends() {
 #[test]
 fn another_member_is_moved_whoever_ends() {
     ends_at_every_message(1);
+}
+
+/// How often each operation is asked for.
+const ROUNDS: u32 = 200;
+
+/// A stranger, who was told where the members' mailboxes for clients are, and guesses the others.
+async fn attack(town: Rc<Town>, runtime: Runtime) {
+    let names = town.names(&runtime, ASKER);
+    town.make(&runtime, &names).await;
+    let members = town.members.borrow().clone();
+    let fleet = FleetClient::new(runtime.within(WITHIN), members[1].address(Class::External));
+    let before = fleet.standing().await.unwrap();
+    let stranger = Attack {
+        runtime: runtime.clone(),
+        random: Random::new(3),
+        till: members[0].address(Class::External),
+        naming: vec![town.naming],
+        own: (path(), DirectoryKey([7, 7])),
+        others: path(),
+        honest: members[0].identity,
+        rounds: ROUNDS,
+        patience: WITHIN,
+        last_number: Cell::new(0),
+    };
+    for member in &members {
+        for interface in [Description::of::<FleetInterface>(), Description::of::<FleetPeersInterface>()] {
+            for operation in interface.operations.iter().filter(|operation| !operation.is_post) {
+                let mut bodies = Bodies::new(interface, Part::Request, operation.number);
+                for _ in 0..ROUNDS {
+                    let body = bodies.next(&stranger.random);
+                    let asked = stranger.ask(&member.address(Class::External), operation, &body).await;
+                    let said = asked.unwrap();
+                    let what = format!("{}.{} of {body:02x?}: {said:?}", interface.name, operation.name);
+                    assert!(fits(&interface, operation.number, &body, &said), "{what}");
+                    let is_of_members = interface.id == FleetPeersInterface::ID;
+                    assert!(!is_of_members || said == Err(CallError::Unknown), "strangers are served {what}");
+                    // One that knows where members write to each other is not heard there either.
+                    if is_of_members {
+                        let said =
+                            stranger.ask(&member.address(Class::Internal), operation, &body).await.unwrap();
+                        let is_heard = !matches!(said, Err(CallError::NotNow | CallError::Malformed));
+                        assert!(!is_heard, "strangers are heard: {} {said:?}", operation.name);
+                    }
+                }
+            }
+        }
+        // A key to the mailbox for clients is none to the one for members.
+        let external = member.address(Class::External);
+        let mailbox = member.address(Class::Internal).key.mailbox;
+        let beside = Address { key: Key { mailbox, ..external.key }, ..external };
+        assert_eq!(runtime.port().send(&beside, &[1, 2, 3]), Err(SendError::Closed));
+    }
+    assert_eq!(fleet.standing().await.unwrap(), before);
+    *town.outcome.borrow_mut() = Some(Vec::new());
+}
+
+#[test]
+fn a_stranger_is_heard_by_no_member_and_changes_nothing() {
+    let town = Town::new(Plan::default());
+    let asker = town.world.start("stranger", ASKER);
+    asker.spawn(Priority::Normal, attack(town.clone(), asker.runtime.clone()));
+    town.until("a stranger asks", || town.outcome.borrow().is_some());
+    let answered = town.answered.get();
+    town.until("the client goes on", || town.answered.get() > answered + 10);
+    town.world.close();
 }

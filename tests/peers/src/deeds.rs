@@ -13,9 +13,11 @@ use core::pin::Pin;
 use core::time::Duration;
 use fos_abi::mailbox::MESSAGE_MAX;
 use fos_messages::interfaces;
-use fos_messages::names::{DirectoryKey, Entry, NameError, NamesInterface, Policy, RequestNumber};
+use fos_messages::names::{
+    DirectoryKey, Entry, NameError, NamesClient, NamesInterface, Path, Policy, RequestNumber,
+};
 use fos_messages::rpc::{
-    Address, CallError, Description, ENVELOPE_SIZE, Envelope, Interface, Kind, Part, Status,
+    Address, CallError, Description, ENVELOPE_SIZE, Envelope, Interface, Kind, Part, Status, broadcast,
 };
 use fos_runtime::port::Class;
 
@@ -33,6 +35,12 @@ pub struct Deed {
 
 /// How long a request may take that others wait behind.
 const LONG_MICROSECONDS: u32 = 1000;
+
+/// Names that are asked for at once.
+const NAMES_AT_ONCE: usize = 32;
+
+/// The longest rest of a request that is looked for.
+const REST_MAX: usize = 32;
 
 /// Names an `async fn` that does a deed.
 macro_rules! deed {
@@ -56,6 +64,8 @@ pub const DEEDS: &[Deed] = &[
     deed!("false-reports-of-poison", false_poison),
     deed!("names-in-others-directories", others_directories),
     deed!("names-without-end", many_names),
+    deed!("a-flood-of-names", flood_of_names),
+    deed!("odd-names", odd_names),
 ];
 
 /// The interfaces that bodies are made for: every one of the system, and that of the server under attack.
@@ -339,14 +349,89 @@ async fn many_names(attack: &Attack) -> Outcome {
         let Ok(name) = own.child(&format!("n{:x}", attack.random.next())) else { return Ok(()) };
         let names = attack.names();
         let made = names.make(RequestNumber(attack.next_number()), name, *key, *key, Some(owner)).await;
-        match made {
-            Err(CallError::PeerLost) | Ok(_) => {}
-            Err(CallError::Refused(NameError::Full)) => return Ok(()),
-            Err(CallError::Refused(other)) => {
-                return Err(format!("a name below its own is refused: {other}"));
-            }
-            Err(_) => {}
+        if is_full(made)? {
+            return Ok(());
         }
+    }
+    Ok(())
+}
+
+/// The same, many at once, at one member, without waiting for each.
+async fn flood_of_names(attack: &Attack) -> Outcome {
+    let (own, key) = &attack.own;
+    let owner = attack.runtime.port().address(Class::External);
+    for _ in 0..attack.rounds.div_ceil(8) {
+        let Some(member) = attack.random.one_of(&attack.naming) else { return Ok(()) };
+        let make = |to| {
+            let (names, name) =
+                (NamesClient::new(attack.caller(), to), format!("f{:x}", attack.random.next()));
+            let number = RequestNumber(attack.next_number());
+            async move {
+                let name = own.child(&name).map_err(|_| CallError::NotFound)?;
+                names.make(number, name, *key, *key, Some(owner)).await
+            }
+        };
+        for (_, made) in broadcast(&[*member; NAMES_AT_ONCE], make).await {
+            if is_full(made)? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is no room for more names. `Err`: a name below its own is refused for another reason.
+fn is_full(made: Result<u64, CallError<NameError>>) -> Result<bool, String> {
+    match made {
+        Err(CallError::Refused(NameError::Full)) => Ok(true),
+        Err(CallError::Refused(other)) => Err(format!("a name below its own is refused: {other}")),
+        Ok(_) | Err(_) => Ok(false),
+    }
+}
+
+/// Of these odd names are made.
+const PIECES: [&[u8]; 12] = [
+    b"/",
+    b"/",
+    b"a",
+    b"-",
+    b".",
+    b"..",
+    b"A",
+    b" ",
+    b"\0",
+    b"\xff",
+    b"\xc3\xa4",
+    b"a-component-that-is-longer-than-it-may-be",
+];
+
+/// Texts that are no names, or hardly: naming reads those that are, and no others.
+async fn odd_names(attack: &Attack) -> Outcome {
+    let interface = Description::of::<NamesInterface>();
+    let list = interface.operations.iter().find(|operation| operation.name == "list");
+    let Some(list) = list else { return Err("naming has no operation `list`".into()) };
+    // After the name comes what is zero in as many bytes as the operation reads.
+    let is_read = |body: &[u8]| (interface.reads)(Part::Request, list.number, body);
+    let mut rests = (0..REST_MAX).map(|length| vec![0; length]);
+    let rest = rests.find(|rest| is_read(&[&[1, b'/'], &rest[..]].concat()));
+    let Some(rest) = rest else { return Err("`list` does not read the name `/`".into()) };
+    for _ in 0..attack.rounds {
+        let pieces = (0..attack.random.below(16)).filter_map(|_| attack.random.one_of(&PIECES));
+        let text = pieces.copied().collect::<Vec<_>>().concat();
+        // As postcard writes a text.
+        let length = match text.len() {
+            short @ ..0x80 => vec![short as u8],
+            long => vec![long as u8 | 0x80, (long >> 7) as u8],
+        };
+        let body = [&length, &text[..], &rest].concat();
+        let is_name = core::str::from_utf8(&text).is_ok_and(|text| Path::new(text).is_ok());
+        if is_read(&body) != is_name {
+            return Err(format!(
+                "{text:02x?} is read as if it were {}a name",
+                if is_name { "not " } else { "" }
+            ));
+        }
+        ask(attack, &interface, list.number, body).await?;
     }
     Ok(())
 }

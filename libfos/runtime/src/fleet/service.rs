@@ -101,7 +101,10 @@ impl FleetPeers for Inside {
         Ok(())
     }
 
-    fn commit(&self, _: Context, epoch: u32) -> Result<(), Instead<Behind>> {
+    fn commit(&self, context: Context, epoch: u32) -> Result<(), Instead<Behind>> {
+        if !self.0.takes_proposals_of(context.sender) {
+            return Err(Instead::NotNow);
+        }
         Ok(self.0.hear_commit(Epoch(epoch))?)
     }
 
