@@ -8,7 +8,7 @@ use fos_abi::capability::Handle;
 use fos_abi::key::KeyRights;
 use fos_abi::{Error, Key};
 use libfos::calls;
-use libfos::clock::{Clock, Deadline};
+use libfos::clock::Deadline;
 use libfos::frames::Pool;
 use libfos::mailbox::{Mailbox, Sender};
 use libfos::measure;
