@@ -1,5 +1,6 @@
 //! The list of all interfaces of the system. A number belongs to one interface for good.
 
+use crate::containers::ContainerPeersInterface;
 use crate::echo::EchoInterface;
 use crate::fleet::{FleetInterface, FleetPeersInterface};
 use crate::names::{NamePeersInterface, NamesInterface, NamesStarterInterface};
@@ -16,6 +17,7 @@ pub const ALL: &[Description] = &[
     Description::of::<NamesStarterInterface>(),
     Description::of::<FleetInterface>(),
     Description::of::<FleetPeersInterface>(),
+    Description::of::<ContainerPeersInterface>(),
 ];
 
 const _: () = {

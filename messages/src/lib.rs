@@ -10,6 +10,7 @@ extern crate self as fos_messages;
 #[cfg(test)]
 extern crate std;
 
+pub mod containers;
 pub mod control;
 pub mod echo;
 pub mod fleet;

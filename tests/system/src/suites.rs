@@ -9,6 +9,7 @@ use serde_json::json;
 mod boot;
 mod build;
 mod channels;
+mod dpool;
 mod hostile;
 mod kernel;
 mod messages;
@@ -44,6 +45,7 @@ pub struct Budget {
 const BUILD: Budget = Budget { suites: "build", minutes_max: 12 };
 const KERNEL: Budget = Budget { suites: "kernel, boot and hostile", minutes_max: 5 };
 const MESSAGES: Budget = Budget { suites: "messages and names", minutes_max: 5 };
+const DPOOL: Budget = Budget { suites: "dpool", minutes_max: 4 };
 const SIM: Budget = Budget { suites: "sim", minutes_max: 3 };
 const TOOL: Budget = Budget { suites: "tool", minutes_max: 5 };
 
@@ -83,6 +85,13 @@ pub const SUITES: &[Suite] = &[
         budget: &MESSAGES,
         processor_seconds: 99,
         run: names::run,
+    },
+    Suite {
+        name: "dpool",
+        about: "distributed data structures: the pool, explored to closure, at random, and with planted errors",
+        budget: &DPOOL,
+        processor_seconds: 60,
+        run: dpool::run,
     },
     Suite {
         name: "hostile",

@@ -1,4 +1,4 @@
-//! How a member leaves: lets nobody in, sends clients to another, finishes what it has, is counted out, and ends when nobody
+//! How a member leaves: lets nobody in, sends clients to another, finishes what it has, hands on what others need, is counted out, and ends when nobody
 //! has asked it anything for a while. Nothing that was begun is given up before the charter's time is over.
 
 use super::admission::Door;
@@ -29,7 +29,8 @@ impl Member {
         self.spawn(|member| async move {
             let deadline = member.now().after(member.terms.charter.drain_within);
             member.unregister(&member.terms.charter.name).await;
-            while member.admission.meter.requests() > 0 && member.now() < deadline {
+            let is_busy = || member.admission.meter.requests() > 0 || member.has_errands();
+            while is_busy() && member.now() < deadline {
                 member.runtime.sleep(AGAIN_AFTER).await;
             }
             member.be_counted_out().await;

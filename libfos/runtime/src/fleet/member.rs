@@ -35,6 +35,8 @@ pub(super) struct Awaited {
     pub until: Instant,
 }
 
+type Errand = alloc::boxed::Box<dyn Fn() -> bool>;
+
 /// A process as a member of its fleet. See the module.
 pub struct Member {
     pub(super) runtime: Runtime,
@@ -58,6 +60,8 @@ pub struct Member {
     pub(super) lost: Cell<usize>,
     pub(super) moving: Cell<Option<Move>>,
     pub(super) is_over: Cell<bool>,
+    /// What is to be done before it leaves: each says whether there is still something.
+    errands: RefCell<Vec<Errand>>,
     tell: alloc::boxed::Box<dyn Fn(Event)>,
 }
 
@@ -95,6 +99,7 @@ impl Member {
             lost: Cell::default(),
             moving: Cell::default(),
             is_over: Cell::default(),
+            errands: RefCell::default(),
             tell: alloc::boxed::Box::new(tell),
         });
         runtime.serve(Class::External, FleetDispatcher::new(Rc::new(Outside(member.clone()))));
@@ -154,6 +159,16 @@ impl Member {
     /// How many requests took how long.
     pub fn histogram(&self) -> Histogram {
         self.admission.meter.histogram()
+    }
+
+    /// When it leaves, it goes on being a member as long as this is so, at most as long as the charter says: for what it has to
+    /// hand on to the others.
+    pub fn stay_while(&self, is_needed: impl Fn() -> bool + 'static) {
+        self.errands.borrow_mut().push(alloc::boxed::Box::new(is_needed));
+    }
+
+    pub(super) fn has_errands(&self) -> bool {
+        self.errands.borrow().iter().any(|is_needed| is_needed())
     }
 
     /// Waits until this member has left.

@@ -1,10 +1,10 @@
 //! Suite `kernel`: the unit and property tests of guest crates that are libraries, on the host, where they are
-//! quick (but for those of suites `messages` and `names`); and the instruction counts of the kernel's paths against
+//! quick (but for those of suites `messages`, `names` and `dpool`); and the instruction counts of the kernel's paths against
 //! the table in docs/performance.md.
 
 use crate::libtest;
 use crate::runner::{Outcome, Runner, fail};
-use crate::suites::{messages, names};
+use crate::suites::{dpool, messages, names};
 use fos_host::bench::{counts, kernel, targets};
 use fos_host::guests::HOST_CRATES;
 use fos_host::image;
@@ -16,7 +16,8 @@ const LINES_NOW: f64 = 8_600.0;
 /// Runs the unit tests of all guest libraries.
 pub fn run(runner: &mut Runner) {
     let elsewhere = |name: &str| {
-        [HOST_CRATES, &messages::LIBRARIES, &names::LIBRARIES].iter().any(|list| list.contains(&name))
+        let lists = [HOST_CRATES, &messages::LIBRARIES, &names::LIBRARIES, &dpool::LIBRARIES];
+        lists.iter().any(|list| list.contains(&name))
     };
     libtest::build_and_run(runner, || libtest::libraries(|name| !elsewhere(name)), "dev");
     runner.test("the kernel's text is within its limit", || within_limit("kernel_text_bytes"));

@@ -1,0 +1,21 @@
+//! Runs data structures in a fleet: any [`Container`](fos_container::Container), over the runtime, on the machine and in the
+//! simulator.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `switchboard` | which structure of a process a message is for; one for each process |
+//! | `carrier` | one structure: its steps, its answers, its timer, the ends of its peers |
+//! | `following` | its epochs, from the fleet's |
+//!
+//! Nobody here waits for a peer: what finds no room waits in an outbox, in order, until there is some or the peer has ended.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod carrier;
+mod following;
+mod switchboard;
+
+pub use carrier::{Carrier, Seat, Stopped};
+pub use switchboard::Switchboard;

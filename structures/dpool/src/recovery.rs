@@ -1,0 +1,365 @@
+//! What ended members had. The eldest member finds it again:
+//!
+//! 1. *Fence.* Everybody confirms that its epoch does without them. From then on nothing of theirs is taken any more, so each of
+//!    their elements is with a member for good, outside, or nowhere; and everybody remembers what goes out or elsewhere.
+//! 2. *The owner's records.* The owner names what they may have had and what was on its way to them, without what is outside.
+//! 3. *Census.* Everybody claims what is, or was at or since the fence, its own. What nobody claims was nowhere: it is the
+//!    eldest's. What was on its way between two members at their fences is the receiver's to claim if it had taken it, else the
+//!    sender's: the sender may not know yet, and the receiver may have sent it on, to who ended.
+//!
+//! An element that was handed out after the owner was asked was somebody's at the fence, who remembers it. If the epoch ends in
+//! the middle, the eldest of the next begins again; elements that were found already are claimed or outside then. Who has left is
+//! not the one to find anything: it is counted out soon, and the next eldest begins.
+
+use crate::fault::{Fault, Faults};
+use crate::pool::{Doing, Pool, Standing};
+use crate::thresholds::{CENSUS_PART, FOUND_MAX};
+use crate::{Body, Element, Question};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use fos_container::{Effect, Epoch, Member};
+
+/// What a member says at the fence.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Report<T> {
+    /// Who ended, as far as it knows.
+    pub dead: Vec<Member>,
+    /// What was on its way from it to them.
+    pub doubtful: Vec<T>,
+    /// The last transfer that it has taken or declined from each member, and those that it has declined.
+    pub taken: Vec<(Member, u64)>,
+    pub declined: Vec<(Member, u64)>,
+}
+
+/// What a member says in the census.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Claims<T> {
+    /// What is its own.
+    pub elements: Vec<T>,
+    /// What is its own unless this member had taken that transfer.
+    pub open: Vec<(T, Member, u64)>,
+}
+
+/// What was taken at the fence: by whom, from whom, up to which transfer; and which of those were declined.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Taken {
+    last: BTreeMap<(Member, Member), u64>,
+    declined: BTreeSet<(Member, Member, u64)>,
+}
+
+/// How far the eldest is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+enum Stage<T> {
+    /// Nothing to do, or another's to do.
+    #[default]
+    Idle,
+    /// Waits for these to confirm; what was on its way to the ended so far.
+    Fencing(BTreeSet<Member>, Vec<T>),
+    /// Waits for the owner.
+    Asking,
+    /// Waits for these claims; what nobody has claimed so far.
+    Counting(BTreeSet<(Member, u32)>, BTreeSet<T>),
+}
+
+/// What goes out or elsewhere from the fence on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Since<T> {
+    /// What was on its way at the fence: to whom, by which transfer.
+    open: BTreeMap<T, (Member, u64)>,
+    /// What was this member's since then and is not any more.
+    gone: BTreeSet<T>,
+}
+
+/// What is to be found again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Recovery<T> {
+    /// Who ended, and what was on its way from here to each.
+    mourned: BTreeMap<Member, Vec<T>>,
+    /// Ended members whose elements this member has found, as the eldest.
+    found: BTreeSet<Member>,
+    since: Option<Since<T>>,
+    stage: Stage<T>,
+    taken: Taken,
+}
+
+impl<T> Default for Recovery<T> {
+    fn default() -> Recovery<T> {
+        let (mourned, found, taken) = Default::default();
+        Recovery { mourned, found, since: None, stage: Stage::Idle, taken }
+    }
+}
+
+impl<T: Element> Recovery<T> {
+    pub fn is_under_way(&self) -> bool {
+        !self.mourned.is_empty()
+    }
+
+    pub fn mourn(&mut self, member: Member, doubtful: Vec<T>) {
+        self.mourned.entry(member).or_default().extend(doubtful);
+    }
+
+    /// These went out, or another has them.
+    pub fn note_gone(&mut self, elements: &[T], faults: Faults) {
+        if let Some(Since { open, gone }) =
+            self.since.as_mut().filter(|_| !faults.has(Fault::ForgetsWhatWent))
+        {
+            gone.extend(elements.iter().filter(|element| !open.contains_key(element)).cloned());
+        }
+    }
+
+    fn learn(&mut self, dead: Vec<Member>) {
+        let new = dead.into_iter().filter(|member| !self.found.contains(member));
+        new.for_each(|member| _ = self.mourned.entry(member).or_default());
+    }
+
+    /// So many are enough: who mourns one of them was told that it was looked after, and has only not heard it yet.
+    fn forget_some_found(&mut self) {
+        while self.found.len() > FOUND_MAX {
+            self.found.pop_first();
+        }
+    }
+
+    fn dead(&self) -> Vec<Member> {
+        self.mourned.keys().copied().collect()
+    }
+
+    /// What was on its way from here to who ended.
+    pub fn doubtful(&self) -> Vec<T> {
+        self.mourned.values().flatten().cloned().collect()
+    }
+
+    fn note_taken(&mut self, by: Member, taken: Vec<(Member, u64)>, declined: Vec<(Member, u64)>) {
+        self.taken.last.extend(taken.into_iter().map(|(from, number)| ((by, from), number)));
+        self.taken.declined.extend(declined.into_iter().map(|(from, number)| (by, from, number)));
+    }
+
+    /// Whether the receiver of this transfer had not taken it at the fence.
+    fn is_still_the_senders(&self, from: Member, (to, number): (Member, u64), faults: Faults) -> bool {
+        let last = self.taken.last.get(&(to, from)).copied().unwrap_or_default();
+        let was_declined = self.taken.declined.contains(&(to, from, number));
+        last < number
+            || was_declined && !faults.has(Fault::HidesDeclined)
+            || faults.has(Fault::ClaimsWhatWasTaken)
+    }
+}
+
+impl<T: Element> Pool<T> {
+    /// An epoch has begun: what was begun in another begins again, if it is this member's to do.
+    pub(crate) fn begin_recovery(&mut self, effects: &mut Doing<T>) {
+        self.recovery.stage = Stage::Idle;
+        let was_begun = self.recovery.since.take().is_some();
+        if self.faults.has(Fault::ForgetsMourned) && was_begun {
+            self.recovery.mourned.clear();
+        }
+        if self.standing == Standing::Left && self.recovery.is_under_way() {
+            // Perhaps nobody else was there.
+            self.broadcast(&Body::Mourn { dead: self.recovery.dead() }, effects);
+        }
+        self.go_on_recovering(effects);
+    }
+
+    fn go_on_recovering(&mut self, effects: &mut Doing<T>) {
+        let is_eldest = self.members.first() == Some(&self.me);
+        let has_left = self.standing == Standing::Left && !self.faults.has(Fault::FindsThoughLeft);
+        let is_mine = is_eldest && !has_left && !self.faults.has(Fault::NeverRecovers);
+        if !is_mine || !self.recovery.is_under_way() || self.recovery.stage != Stage::Idle {
+            return;
+        }
+        let Report { dead, doubtful, taken, declined } = self.report();
+        self.recovery.taken = Taken::default();
+        self.recovery.note_taken(self.me, taken, declined);
+        let others = self.peers.keys().copied().collect();
+        self.recovery.stage = Stage::Fencing(others, doubtful);
+        self.broadcast(&Body::Fence { epoch: self.epoch, dead }, effects);
+        self.ask_the_owner(effects);
+    }
+
+    /// This member's fence: what it says of it, and what it remembers from here on.
+    fn report(&mut self) -> Report<T> {
+        let open = self.peers.iter().flat_map(|(to, peer)| {
+            let transfers = peer.departing.iter();
+            transfers.flat_map(|(number, elements)| elements.iter().map(|one| (one.clone(), (*to, *number))))
+        });
+        let open = open.collect();
+        self.recovery.since = Some(Since { open, gone: BTreeSet::new() });
+        let taken = self.peers.iter().map(|(from, peer)| (*from, peer.taken)).filter(|(_, taken)| *taken > 0);
+        let taken = taken.collect();
+        let declined =
+            self.peers.iter().flat_map(|(from, peer)| peer.declined.iter().map(|one| (*from, *one)));
+        let (dead, doubtful) = (self.recovery.dead(), self.recovery.doubtful());
+        Report { dead, doubtful, taken, declined: declined.collect() }
+    }
+
+    /// Whether it knows of ends that nobody has looked after in this epoch, as far as it has heard. The eldest may have heard that
+    /// they had left, and this member not.
+    pub(crate) fn mourns_alone(&self) -> bool {
+        let is_eldest = self.members.first() == Some(&self.me);
+        let alone = self.recovery.is_under_way() && self.recovery.since.is_none() && !is_eldest;
+        alone && !self.faults.has(Fault::NeverReminds)
+    }
+
+    pub(crate) fn remind(&mut self, effects: &mut Doing<T>) {
+        if self.mourns_alone()
+            && let Some(eldest) = self.members.first().copied()
+        {
+            self.send(eldest, Body::Mourn { dead: self.recovery.dead() }, effects);
+        }
+    }
+
+    pub(crate) fn hear_of_dead(&mut self, from: Member, dead: Vec<Member>, effects: &mut Doing<T>) {
+        let found = dead.iter().filter(|member| self.recovery.found.contains(member)).copied();
+        let found: Vec<Member> = found.collect();
+        if !found.is_empty() && self.recovery.stage == Stage::Idle {
+            self.send(from, Body::Recovered { dead: found }, effects);
+        }
+        self.recovery.learn(dead);
+        self.go_on_recovering(effects);
+    }
+
+    /// The eldest asks whether this member's epoch does without these. It does, or this would not be heard. Of what was asked in
+    /// an earlier epoch it asks again.
+    pub(crate) fn fence(&mut self, from: Member, epoch: Epoch, dead: Vec<Member>, effects: &mut Doing<T>) {
+        if epoch == self.epoch {
+            self.recovery.learn(dead);
+            let Report { dead, doubtful, taken, declined } = self.report();
+            self.send(from, Body::Fenced { epoch, dead, doubtful, taken, declined }, effects);
+        }
+    }
+
+    pub(crate) fn fenced(&mut self, from: Member, epoch: Epoch, report: Report<T>, effects: &mut Doing<T>) {
+        if epoch != self.epoch {
+            return;
+        }
+        if let Stage::Fencing(silent, doubtful) = &mut self.recovery.stage {
+            silent.remove(&from);
+            doubtful.extend(report.doubtful);
+            self.recovery.learn(report.dead);
+            self.recovery.note_taken(from, report.taken, report.declined);
+            self.ask_the_owner(effects);
+        }
+    }
+
+    /// Asks when everybody has confirmed.
+    fn ask_the_owner(&mut self, effects: &mut Doing<T>) {
+        let Stage::Fencing(silent, doubtful) = &mut self.recovery.stage else { return };
+        if !silent.is_empty() && !self.faults.has(Fault::AsksUnfenced) {
+            return;
+        }
+        let doubtful = core::mem::take(doubtful);
+        self.recovery.stage = Stage::Asking;
+        let question = Question { epoch: self.epoch, dead: self.recovery.dead(), doubtful };
+        effects.push(Effect::Question(question));
+    }
+
+    /// The owner has said what may be nowhere: asks everybody.
+    pub(crate) fn owner_said(&mut self, epoch: Epoch, elements: Vec<T>, effects: &mut Doing<T>) {
+        if epoch != self.epoch || self.recovery.stage != Stage::Asking {
+            return;
+        }
+        let mut unclaimed: BTreeSet<T> = elements.into_iter().collect();
+        let all: Vec<T> = unclaimed.iter().cloned().collect();
+        let own = self.claims(&all);
+        self.strike(self.me, &own, &mut unclaimed);
+        let left: Vec<T> = unclaimed.iter().cloned().collect();
+        let others: Vec<Member> = self.peers.keys().copied().collect();
+        let mut awaited = BTreeSet::new();
+        if !self.faults.has(Fault::SkipsCensus) {
+            for (part, elements) in (0_u32..).zip(left.chunks(CENSUS_PART)) {
+                awaited.extend(others.iter().map(|member| (*member, part)));
+                self.broadcast(&Body::Census { epoch, part, elements: elements.to_vec() }, effects);
+            }
+        }
+        self.recovery.stage = Stage::Counting(awaited, unclaimed);
+        self.count(effects);
+    }
+
+    /// Which of these are, or were at or since the fence, this member's.
+    fn claims(&self, asked: &[T]) -> Claims<T> {
+        let mut own: BTreeSet<&T> = self.stock.iter().collect();
+        let (mut open, mut opened) = (Vec::new(), None);
+        if let Some(since) = &self.recovery.since {
+            own.extend(&since.gone);
+            opened = Some(&since.open);
+        }
+        let was_open = |element: &T| opened.and_then(|open| open.get(element)).copied();
+        // What was sent after the fence was this member's at it.
+        own.extend(self.departing().filter(|element| was_open(element).is_none()));
+        let mut elements = Vec::new();
+        for element in asked {
+            if own.contains(element) {
+                elements.push(element.clone());
+            } else if let Some((to, number)) = was_open(element)
+                && !self.faults.has(Fault::ForgetsDeparting)
+            {
+                open.push((element.clone(), to, number));
+            }
+        }
+        Claims { elements, open }
+    }
+
+    /// Takes what a member claims off the list.
+    fn strike(&self, from: Member, claims: &Claims<T>, unclaimed: &mut BTreeSet<T>) {
+        claims.elements.iter().for_each(|element| _ = unclaimed.remove(element));
+        for (element, to, number) in &claims.open {
+            if self.recovery.is_still_the_senders(from, (*to, *number), self.faults) {
+                unclaimed.remove(element);
+            }
+        }
+    }
+
+    pub(crate) fn counted(
+        &mut self,
+        from: Member,
+        epoch: Epoch,
+        part: u32,
+        elements: &[T],
+        effects: &mut Doing<T>,
+    ) {
+        if epoch == self.epoch {
+            let Claims { elements, open } = self.claims(elements);
+            self.send(from, Body::Claims { epoch, part, elements, open }, effects);
+        }
+    }
+
+    pub(crate) fn claimed(
+        &mut self,
+        from: Member,
+        epoch: Epoch,
+        part: u32,
+        claims: Claims<T>,
+        effects: &mut Doing<T>,
+    ) {
+        if epoch != self.epoch {
+            return;
+        }
+        if let Stage::Counting(mut awaited, mut unclaimed) = self.recovery.stage.clone() {
+            awaited.remove(&(from, part));
+            self.strike(from, &claims, &mut unclaimed);
+            self.recovery.stage = Stage::Counting(awaited, unclaimed);
+            self.count(effects);
+        }
+    }
+
+    /// When all claims are there, the rest is this member's.
+    fn count(&mut self, effects: &mut Doing<T>) {
+        let Stage::Counting(awaited, unclaimed) = &mut self.recovery.stage else { return };
+        if !awaited.is_empty() {
+            return;
+        }
+        let found = core::mem::take(unclaimed);
+        self.counts.recovered += found.len() as u64;
+        self.stock.extend(found);
+        self.recovery.stage = Stage::Idle;
+        let dead = self.recovery.dead();
+        self.broadcast(&Body::Recovered { dead: dead.clone() }, effects);
+        self.recovery.found.extend(&dead);
+        self.recovery.forget_some_found();
+        self.recovered(&dead);
+    }
+
+    /// These are looked after.
+    pub(crate) fn recovered(&mut self, dead: &[Member]) {
+        self.recovery.mourned.retain(|member, _| !dead.contains(member));
+        self.recovery.since = None;
+    }
+}

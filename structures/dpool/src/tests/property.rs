@@ -1,0 +1,114 @@
+//! Towns that are larger than a model checker can exhaust, run at random; and pools beside the slow obvious twin, a set.
+
+use super::models::SMALL;
+use super::town::{Event, Setup, Town, Wish};
+use crate::{Placement, Policy, Scheme, Thresholds};
+use fos_container::world::Action;
+use proptest::prelude::*;
+use std::vec::Vec;
+
+const MEMBERS: usize = 4;
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let placement = prop_oneof![
+        Just(Placement::Single),
+        prop_oneof![
+            Just(Scheme::OnDemand),
+            Just(Scheme::Bulk),
+            Just(Scheme::Pull),
+            Just(Scheme::Push),
+            Just(Scheme::Estimate)
+        ]
+        .prop_map(Placement::Distributed)
+    ];
+    let thresholds = prop_oneof![
+        Just(SMALL),
+        Just(Thresholds { low: 2, high: 5, block: 4, margin: 2, fan: 2, window: 3 }),
+        Just(Thresholds::DEFAULT)
+    ];
+    (placement, thresholds).prop_map(|(placement, thresholds)| Policy { placement, thresholds })
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    prop_oneof![
+        8 => (0..MEMBERS, 1..6_usize).prop_map(|(place, least)| Wish::Take(place, least)),
+        5 => (0..MEMBERS).prop_map(Wish::Give),
+        1 => (0..MEMBERS).prop_map(Wish::Leave),
+        1 => Just(Wish::Join),
+    ]
+}
+
+/// Elements, each at the member that a number says.
+fn stocks() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    proptest::collection::vec(0..MEMBERS, 0..40).prop_map(|places| {
+        let mut stocks = std::vec![Vec::new(); MEMBERS];
+        (0_u8..).zip(places).for_each(|(element, place)| stocks[place].push(element));
+        stocks
+    })
+}
+
+/// Lets things happen as `choices` say, then lets the town come to rest.
+fn run(setup: &Setup, choices: &[u16]) -> Result<(), TestCaseError> {
+    let mut town = Town::new(setup);
+    let mut events = Vec::new();
+    for choice in choices {
+        events.clear();
+        town.events(setup, &mut events);
+        // Ends are rare.
+        let is_end = |event: &Event| matches!(event, Event::In(Action::Die(_) | Action::DeliverAndDie(..)));
+        if choice % 8 != 0 && events.iter().any(|event| !is_end(event)) {
+            events.retain(|event| !is_end(event));
+        }
+        let Some(event) = events.get(usize::from(choice / 8) % events.len().max(1)) else { break };
+        town.perform(setup, *event);
+        prop_assert_eq!(town.violation, None);
+    }
+    town.drain(setup);
+    prop_assert_eq!(town.flaw(), None);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_or_handed_out_twice(
+        stocks in stocks(),
+        wishes in proptest::collection::vec(wish(), 0..24),
+        deaths in 0..3_u8,
+        policy in policy(),
+        is_exact: bool,
+        choices in proptest::collection::vec(any::<u16>(), 1..400),
+    ) {
+        run(&Setup { stocks, wishes, deaths, ticks: 200, policy, is_exact, fault: None }, &choices)?;
+    }
+
+    /// One thing after the other: a remove is served exactly when a set with the same elements could serve it.
+    #[test]
+    fn a_pool_is_a_set(
+        stocks in stocks(),
+        wishes in proptest::collection::vec(wish(), 0..24),
+        policy in policy(),
+    ) {
+        let wishes: Vec<Wish> =
+            wishes.into_iter().filter(|wish| matches!(wish, Wish::Take(..) | Wish::Give(_))).collect();
+        let setup = Setup { stocks, wishes: Vec::new(), deaths: 0, ticks: 0, policy, is_exact: false, fault: None };
+        let all: usize = setup.stocks.iter().map(Vec::len).sum();
+        let mut town = Town::new(&setup);
+        town.drain(&setup);
+        for wish in wishes {
+            let before = town.outside.len();
+            town.wish_alone(&setup, wish);
+            town.drain(&setup);
+            prop_assert_eq!(town.flaw(), None);
+            let after = town.outside.len();
+            match wish {
+                Wish::Take(_, least) if all - before >= least => {
+                    prop_assert!(after - before >= least && after - before <= least + 1);
+                }
+                Wish::Take(..) => prop_assert_eq!(after, before),
+                _ => prop_assert_eq!(after, before.saturating_sub(1)),
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Suite `dpool`: what distributed data structures have in common, the pool with its models explored to closure, random towns and
+//! planted errors.
+
+use crate::libtest;
+use crate::runner::Runner;
+
+/// The crates whose unit tests belong here, and not to the suite `kernel`.
+pub const LIBRARIES: [&str; 3] = ["fos-carrier", "fos-container", "fos-dpool"];
+
+/// Runs the libraries' tests.
+pub fn run(runner: &mut Runner) {
+    libtest::build_and_run(runner, || Ok(LIBRARIES.map(str::to_owned).to_vec()), "dev");
+}
