@@ -10,7 +10,7 @@
 //!  external   512 slots   requests of clients, 64 of one client at most                 key: and WATCH
 //! ```
 
-mod lending;
+pub mod lending;
 mod pages;
 mod switching;
 pub mod thresholds;

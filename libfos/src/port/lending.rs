@@ -111,7 +111,11 @@ impl Lender {
 
 /// Copies a message out of pages that were lent with this right, which is given up. An error leaves nothing behind.
 pub fn borrow(memory: &mut Memory, right: Handle, length: usize) -> Result<Vec<u8>, MemoryError> {
-    let copied = copy(memory, right, length);
+    let copied = Borrowed::map(memory, right, length).and_then(|borrowed| {
+        let copied = borrowed.copy();
+        borrowed.end(memory)?;
+        copied
+    });
     // Refused only if it is gone already, because the lender has ended.
     let _ = give_up(right);
     copied
@@ -124,24 +128,50 @@ pub fn give_up(right: Handle) -> Result<(), Error> {
     calls::cap_delete(right)
 }
 
-fn copy(memory: &mut Memory, right: Handle, length: usize) -> Result<Vec<u8>, MemoryError> {
-    let info = calls::cap_read(right)?;
-    let pages = length.div_ceil(PAGE_SIZE);
-    if length > LENT_MAX || info.kind != Kind::Frames as u32 || info.length != pages as u64 {
-        return Err(Error::BadArgument.into());
+/// Pages of a lender that are mapped here: for as long as it takes to copy them, whatever becomes of the lender meanwhile.
+#[derive(Debug)]
+pub struct Borrowed {
+    mapping: Mapping,
+    /// The frame that stands where the lender's were when they are gone.
+    behind: Block,
+    /// Bytes.
+    length: usize,
+}
+
+impl Borrowed {
+    /// Maps the pages of a message of this length. `BadArgument`: they are not as many. An error leaves nothing mapped.
+    pub fn map(memory: &mut Memory, right: Handle, length: usize) -> Result<Borrowed, MemoryError> {
+        let info = calls::cap_read(right)?;
+        let pages = length.div_ceil(PAGE_SIZE);
+        if length > LENT_MAX || info.kind != Kind::Frames as u32 || info.length != pages as u64 {
+            return Err(Error::BadArgument.into());
+        }
+        let behind = memory.frames.take(1)?;
+        let mapped = calls::frames_fallback(right, behind.handle)
+            .map_err(MemoryError::from)
+            .and_then(|()| memory.map(right, 0, pages, MapFlags::READ));
+        match mapped {
+            Ok(mapping) => Ok(Borrowed { mapping, behind, length }),
+            Err(error) => {
+                memory.frames.give_back(behind)?;
+                Err(error)
+            }
+        }
     }
-    let mut message = Vec::new();
-    message.try_reserve_exact(length).map_err(|_| MemoryError::OutOfFrames)?;
-    message.resize(length, 0);
-    let behind = memory.frames.take(1)?;
-    let mapped = calls::frames_fallback(right, behind.handle)
-        .map_err(MemoryError::from)
-        .and_then(|()| memory.map(right, 0, pages, MapFlags::READ));
-    let read = mapped.and_then(|mapping| {
-        let read = mapping.read(0, &mut message);
-        memory.unmap(mapping)?;
-        read.map_err(|_| Error::BadArgument.into())
-    });
-    memory.frames.give_back(behind)?;
-    read.map(|()| message)
+
+    /// The message, as far as the lender lets it be read: zeros where its pages are gone.
+    pub fn copy(&self) -> Result<Vec<u8>, MemoryError> {
+        let mut message = Vec::new();
+        message.try_reserve_exact(self.length).map_err(|_| MemoryError::OutOfFrames)?;
+        message.resize(self.length, 0);
+        self.mapping.read(0, &mut message).map_err(|_| Error::BadArgument)?;
+        Ok(message)
+    }
+
+    /// Unmaps the pages. The right to them is still to be given up.
+    pub fn end(self, memory: &mut Memory) -> Result<(), MemoryError> {
+        let unmapped = memory.unmap(self.mapping);
+        memory.frames.give_back(self.behind)?;
+        unmapped.map_err(MemoryError::from)
+    }
 }

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod borrowed;
 mod echo;
 mod links;
 mod long;
@@ -37,6 +38,8 @@ fn main(start: &Start) -> u8 {
         "costs" => links::costs(start),
         "serve" => long::serve(start),
         "long" => long::go_by_pages(start),
+        "lend" => borrowed::lend(start, start.arguments.get(2).map(String::as_str).unwrap_or_default()),
+        "borrowed" => borrowed::outlives_its_lender(start),
         "named" => named::survives_its_receiver(start),
         "promises" => promises::are_kept(start),
         "threads" => threads::call_each_other(start),
