@@ -181,7 +181,7 @@ fos_status fos_send(const struct fos *fos, const struct fos_key *key, const void
  * FOS_CLOSED: it has ended already. FOS_NO_SLOT: half of the mailbox's slots are set aside for such messages already. */
 fos_status fos_watch(const struct fos_mailbox *mailbox, const struct fos_key *key, uint64_t cookie);
 
-/* --- Names: of 1 to FOS_NAME_MAX bytes. --- */
+/* --- Names: root's, of 1 to FOS_NAME_MAX bytes. The hierarchical names of naming can't be reached from here. --- */
 
 /* Has whoever looks up `name` be given this key, until the program ends. A name that another program has stays that
  * program's, which the console is told. Waits only while the registry has no room. */
