@@ -28,7 +28,8 @@ where
                 self.begin(Epoch(epoch.0), &seats);
             }
             Event::Leaves => self.leave(),
-            Event::Lost(_) | Event::Grows(_) | Event::DidNotGrow | Event::Shrinks(_) => {}
+            // What else happens comes with an epoch, if it is the structure's business.
+            _ => {}
         }
     }
 }
