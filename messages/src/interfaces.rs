@@ -1,9 +1,11 @@
 //! The list of all interfaces of the system. A number belongs to one interface for good.
 
 use crate::containers::ContainerPeersInterface;
+use crate::custody::{CustodyInterface, CustodyNewsInterface};
 use crate::echo::EchoInterface;
 use crate::fleet::{FleetInterface, FleetPeersInterface};
 use crate::names::{NamePeersInterface, NamesInterface, NamesStarterInterface};
+use crate::pages::{PagesInterface, PagesNewsInterface, PagesPeersInterface};
 use crate::programs::ProgramsInterface;
 use crate::rpc::Description;
 
@@ -15,9 +17,14 @@ pub const ALL: &[Description] = &[
     Description::of::<NamesInterface>(),
     Description::of::<NamePeersInterface>(),
     Description::of::<NamesStarterInterface>(),
+    Description::of::<CustodyInterface>(),
+    Description::of::<CustodyNewsInterface>(),
     Description::of::<FleetInterface>(),
     Description::of::<FleetPeersInterface>(),
     Description::of::<ContainerPeersInterface>(),
+    Description::of::<PagesInterface>(),
+    Description::of::<PagesPeersInterface>(),
+    Description::of::<PagesNewsInterface>(),
 ];
 
 const _: () = {

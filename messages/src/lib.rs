@@ -12,12 +12,14 @@ extern crate std;
 
 pub mod containers;
 pub mod control;
+pub mod custody;
 pub mod echo;
 pub mod fleet;
 pub mod frame;
 pub mod image;
 pub mod interfaces;
 pub mod names;
+pub mod pages;
 pub mod programs;
 pub mod rpc;
 pub mod start;

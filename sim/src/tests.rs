@@ -4,6 +4,7 @@
 mod fleet;
 mod hostile;
 mod naming;
+mod pages;
 mod pair;
 mod promises;
 mod small;

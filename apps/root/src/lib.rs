@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod archive;
 pub mod command_line;
+pub mod custody;
 pub mod executable;
 pub mod layout;
 pub mod outbox;

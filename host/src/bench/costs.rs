@@ -116,6 +116,24 @@ const FLEET: [&str; 17] = [
     "NotesPeers.page",
 ];
 
+/// What `pages` and its custodian are asked in the scenario `pages`.
+const PAGES: [&str; 14] = [
+    "Custody.account",
+    "Custody.adopt",
+    "Custody.give",
+    "Custody.hand_over",
+    "Custody.set_limit",
+    "Custody.subscribe",
+    "Custody.take_home",
+    "Custody.totals",
+    "CustodyNews.orphans",
+    "Pages.allocate",
+    "Pages.give_back",
+    "Pages.set_quota",
+    "Pages.statistics",
+    "PagesPeers.lend",
+];
+
 /// The medians of the steps of scenarios, run with a clock beside them.
 fn steps() -> Result<Vec<Row>> {
     let echo = Timed::of("echo")?;
@@ -137,6 +155,14 @@ fn steps() -> Result<Vec<Row>> {
     let fleet = Timed::of("fleet")?;
     for handler in FLEET {
         rows.push(fleet.row(&format!("handlers.{handler}"), handler)?);
+    }
+    let pages = Timed::of("pages")?;
+    for handler in PAGES {
+        rows.push(pages.row(&format!("handlers.{handler}"), handler)?);
+    }
+    let taking = pages.median("Custody.take_home")?;
+    for handler in ["Custody.release", "Custody.table"] {
+        rows.push(row(&format!("handlers.{handler}"), taking, "taken to be as long as Custody.take_home"));
     }
     let make = naming.median("Names.make")?;
     rows.push(row("handlers.Names.set_policy", make, "taken to be as long as Names.make"));

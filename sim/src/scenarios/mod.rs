@@ -12,6 +12,7 @@ mod naming_follower;
 mod naming_members;
 mod naming_open;
 pub mod naming_reads;
+mod pages;
 #[cfg(test)]
 pub(crate) mod planted;
 #[cfg(test)]
@@ -20,6 +21,8 @@ pub(crate) mod planted_fleet;
 pub(crate) mod planted_hostile;
 #[cfg(test)]
 pub(crate) mod planted_naming;
+#[cfg(test)]
+pub(crate) mod planted_pages;
 mod poison;
 
 /// A scenario.
@@ -54,6 +57,7 @@ pub const SCENARIOS: &[Scenario] = &[
     echo::SCENARIO,
     naming::SCENARIO,
     fleet::SCENARIO,
+    pages::SCENARIO,
     hostile::SCENARIO,
     poison::SCENARIO,
     naming_reads::RARE,

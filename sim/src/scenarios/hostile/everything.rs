@@ -1,6 +1,11 @@
 //! A server for every interface of the system, so that the dispatcher of each meets what the bad peers make up: those that
 //! nobody in this scenario really serves are served here, by what answers as little as it may.
 
+use fos_messages::containers::{ContainerPeers, ContainerPeersDispatcher};
+use fos_messages::custody::{
+    Account, Custody, CustodyDispatcher, CustodyNews, CustodyNewsDispatcher, Given, Range,
+    Refusal as NotGiven, Returned, Row, Totals,
+};
 use fos_messages::echo::{Echo, EchoDispatcher, Overflow, Refusal};
 use fos_messages::fleet::{
     Behind, Figure, Fleet, FleetDispatcher, FleetError, FleetPeers, FleetPeersDispatcher, Seat, Standing,
@@ -8,8 +13,12 @@ use fos_messages::fleet::{
 use fos_messages::names::{
     DirectoryKey, NameError, NamePeers, NamePeersDispatcher, NamesStarterDispatcher, Peer,
 };
+use fos_messages::pages::{
+    Freed, Lent, Pages, PagesDispatcher, PagesError, PagesNews, PagesNewsDispatcher, PagesPeers,
+    PagesPeersDispatcher, Pressure, Run, Statistics, Wanted,
+};
 use fos_messages::programs::{self, Order, Programs, ProgramsDispatcher, Started};
-use fos_messages::rpc::{Context, Instead, Never, Serve};
+use fos_messages::rpc::{Address, Context, Instead, Never, Serve};
 use fos_naming::starter::{Starter, StarterService};
 use fos_runtime::Runtime;
 use fos_runtime::port::Class;
@@ -27,8 +36,14 @@ fn servers() -> Vec<Rc<dyn Serve>> {
         EchoDispatcher::new(least.clone()),
         NamePeersDispatcher::new(least.clone()),
         FleetDispatcher::new(least.clone()),
-        FleetPeersDispatcher::new(least),
+        FleetPeersDispatcher::new(least.clone()),
         NamesStarterDispatcher::new(Rc::new(StarterService(Starter::new(super::ROOT_KEY)))),
+        ContainerPeersDispatcher::new(least.clone()),
+        CustodyDispatcher::new(least.clone()),
+        CustodyNewsDispatcher::new(least.clone()),
+        PagesDispatcher::new(least.clone()),
+        PagesPeersDispatcher::new(least.clone()),
+        PagesNewsDispatcher::new(least),
     ]
 }
 
@@ -97,6 +112,91 @@ impl FleetPeers for Least {
         Ok(())
     }
     fn report(&self, _: Context, _: Figure) {}
+}
+
+impl ContainerPeers for Least {
+    fn say(&self, _: Context, _: Vec<u8>) {}
+}
+
+impl Custody for Least {
+    fn totals(&self, _: Context) -> Result<Totals, Instead<Never>> {
+        Ok(Totals::default())
+    }
+    fn table(&self, _: Context, _: u64) -> Result<Vec<Row>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+    fn account(&self, _: Context, _: u64) -> Result<Account, Instead<Never>> {
+        Ok(Account::default())
+    }
+    fn subscribe(&self, _: Context, _: Address) -> Result<(), Instead<NotGiven>> {
+        Ok(())
+    }
+    fn adopt(&self, _: Context) -> Result<Vec<Row>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+    fn give(&self, _: Context, _: u64, _: u64, _: Vec<Range>, _: u64) -> Result<Given, Instead<NotGiven>> {
+        Err(Instead::Refused(NotGiven::NotKept))
+    }
+    fn hand_over(&self, _: Context, _: u64, _: Vec<Range>) -> Result<(), Instead<NotGiven>> {
+        Err(Instead::Refused(NotGiven::NotKept))
+    }
+    fn take_home(
+        &self,
+        _: Context,
+        _: u64,
+        _: Vec<u64>,
+        _: bool,
+        _: bool,
+    ) -> Result<Returned, Instead<NotGiven>> {
+        Err(Instead::Refused(NotGiven::BadRange))
+    }
+    fn release(&self, _: Context) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+    fn set_limit(&self, _: Context, _: u64, _: u64) -> Result<(), Instead<NotGiven>> {
+        Err(Instead::Refused(NotGiven::NoProcess))
+    }
+}
+
+impl CustodyNews for Least {
+    fn orphans(&self, _: Context) {}
+}
+
+impl Pages for Least {
+    async fn allocate(&self, _: Context, _: Wanted) -> Result<Vec<Run>, Instead<PagesError>> {
+        Err(Instead::Refused(PagesError::OutOfMemory))
+    }
+    async fn give_back(&self, _: Context, firsts: Vec<u64>) -> Result<Vec<Freed>, Instead<PagesError>> {
+        Ok(firsts.iter().take(1).map(|_| Freed::NotYours).collect())
+    }
+    async fn quota(&self, _: Context) -> Result<Account, Instead<Never>> {
+        Ok(Account::default())
+    }
+    async fn set_quota(
+        &self,
+        _: Context,
+        _: DirectoryKey,
+        _: u64,
+        _: u64,
+    ) -> Result<(), Instead<PagesError>> {
+        Err(Instead::Refused(PagesError::BadKey))
+    }
+    async fn statistics(&self, _: Context) -> Result<Statistics, Instead<Never>> {
+        Ok(Statistics::default())
+    }
+    fn subscribe(&self, _: Context, _: Address) -> Result<Pressure, Instead<Never>> {
+        Ok(Pressure::default())
+    }
+}
+
+impl PagesPeers for Least {
+    async fn lend(&self, _: Context, _: u64, _: u8, _: bool) -> Result<Vec<Lent>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+}
+
+impl PagesNews for Least {
+    fn pressure(&self, _: Context, _: Pressure) {}
 }
 
 #[cfg(test)]

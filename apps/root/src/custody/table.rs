@@ -1,0 +1,205 @@
+//! The table: every frame in custody is in exactly one row. Neighbours that are alike are one row.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use fos_messages::custody::{Range, Row, Run, Totals, With};
+
+/// Rows at most; each operation adds two for each of its ranges.
+const ROWS_MAX: usize = 8192;
+
+#[derive(Debug)]
+enum State<S> {
+    Free { keeper: Option<u64>, is_clean: bool },
+    Held { by: u64, slot: S, handle: u32 },
+}
+
+#[derive(Debug)]
+struct Extent<S> {
+    count: u64,
+    state: State<S>,
+}
+
+/// Which frames are with whom.
+#[derive(Debug)]
+pub struct Table<S> {
+    extents: BTreeMap<u64, Extent<S>>,
+    totals: Totals,
+}
+
+impl<S> Default for Table<S> {
+    fn default() -> Self {
+        Table { extents: BTreeMap::new(), totals: Totals::default() }
+    }
+}
+
+impl<S> Table<S> {
+    pub fn add(&mut self, range: Range, is_clean: bool) {
+        self.totals.frames += range.count;
+        self.totals.free += range.count;
+        self.totals.orphans += range.count;
+        self.put(range, State::Free { keeper: None, is_clean });
+    }
+
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    pub fn rows(&self, from: u64) -> impl Iterator<Item = Row> + '_ {
+        self.extents.range(from..).map(|(first, extent)| {
+            let range = Range { first: *first, count: extent.count };
+            match extent.state {
+                State::Free { keeper, is_clean } => {
+                    Row { range, with: keeper.map_or(With::Nobody, With::Keeper), is_clean }
+                }
+                State::Held { by, .. } => Row { range, with: With::Holder(by), is_clean: false },
+            }
+        })
+    }
+
+    /// Whether so many ranges more may be told apart.
+    pub fn has_room(&self, ranges: usize) -> bool {
+        self.extents.len() + 2 * ranges <= ROWS_MAX
+    }
+
+    /// Whether a member keeps all of a range.
+    pub fn is_kept(&self, by: u64, range: &Range) -> bool {
+        let Some(end) = range.end() else { return false };
+        let mut next = range.first;
+        while next < end {
+            let Some((first, extent)) = self.extents.range(..=next).next_back() else { return false };
+            let is_kept = matches!(extent.state, State::Free { keeper: Some(keeper), .. } if keeper == by);
+            if !is_kept || first + extent.count <= next {
+                return false;
+            }
+            next = first + extent.count;
+        }
+        true
+    }
+
+    pub fn is_held(&self, first: u64, process: u64) -> bool {
+        let extent = self.extents.get(&first);
+        extent.is_some_and(|extent| matches!(extent.state, State::Held { by, .. } if by == process))
+    }
+
+    pub fn held_by(&self, process: u64) -> Vec<u64> {
+        self.extents.keys().copied().filter(|first| self.is_held(*first, process)).collect()
+    }
+
+    /// What is held from this frame on.
+    pub fn run(&self, first: u64) -> Option<Run> {
+        let extent = self.extents.get(&first)?;
+        let State::Held { handle, .. } = extent.state else { return None };
+        Some(Run { handle, range: Range { first, count: extent.count } })
+    }
+
+    /// The first of what nobody has is this member's to keep.
+    pub fn adopt(&mut self, by: u64, most: usize) -> Vec<Row> {
+        if self.totals.orphans == 0 {
+            return Vec::new();
+        }
+        let of_nobody = |row: &Row| row.with == With::Nobody;
+        let adopted: Vec<Row> = self.rows(0).filter(of_nobody).take(most).collect();
+        for Row { range, is_clean, .. } in &adopted {
+            self.totals.orphans -= range.count;
+            self.extents.remove(&range.first);
+            self.put(*range, State::Free { keeper: Some(by), is_clean: *is_clean });
+        }
+        adopted.into_iter().map(|row| Row { with: With::Keeper(by), ..row }).collect()
+    }
+
+    /// What this member keeps is nobody's.
+    pub fn orphan(&mut self, keeper: u64) {
+        let kept = |row: &Row| row.with == With::Keeper(keeper);
+        for Row { range, is_clean, .. } in self.rows(0).filter(kept).collect::<Vec<_>>() {
+            self.totals.orphans += range.count;
+            self.extents.remove(&range.first);
+            self.put(range, State::Free { keeper: None, is_clean });
+        }
+    }
+
+    /// A range that some member keeps is this one's.
+    pub fn hand_over(&mut self, range: &Range, to: u64) {
+        for (range, is_clean) in self.cut(range) {
+            self.put(range, State::Free { keeper: Some(to), is_clean });
+        }
+    }
+
+    /// A range that some member keeps is held by a process.
+    pub fn hold(&mut self, range: &Range, by: u64, slot: S, handle: u32) {
+        self.cut(range);
+        self.totals.free -= range.count;
+        self.totals.holdings += 1;
+        self.extents
+            .insert(range.first, Extent { count: range.count, state: State::Held { by, slot, handle } });
+    }
+
+    /// What is held from this frame on is kept by a member, or nobody's, if `take` can take it.
+    pub fn take(
+        &mut self,
+        first: u64,
+        take: impl FnOnce(&S) -> bool,
+        keeper: Option<u64>,
+        is_clean: bool,
+    ) -> Option<Range> {
+        let extent = self.extents.get(&first)?;
+        let State::Held { slot, .. } = &extent.state else { return None };
+        if !take(slot) {
+            return None;
+        }
+        let range = Range { first, count: extent.count };
+        self.extents.remove(&first);
+        self.totals.free += range.count;
+        self.totals.holdings -= 1;
+        if keeper.is_none() {
+            self.totals.orphans += range.count;
+        }
+        self.put(range, State::Free { keeper, is_clean });
+        Some(range)
+    }
+
+    /// Takes a free range out of the table; what is left of its rows stays. Its parts, each clean or not.
+    fn cut(&mut self, range: &Range) -> Vec<(Range, bool)> {
+        let (mut next, end) = (range.first, range.first + range.count);
+        let mut parts = Vec::new();
+        while next < end {
+            let Some((&first, extent)) = self.extents.range(..=next).next_back() else { break };
+            let (count, State::Free { keeper, is_clean }) = (extent.count, &extent.state) else { break };
+            let (keeper, is_clean, row_end) = (*keeper, *is_clean, first + count);
+            let until = row_end.min(end);
+            debug_assert!(next < row_end, "whoever cuts has looked that the range is kept");
+            self.extents.remove(&first);
+            let rest = [(first, next), (until, row_end)];
+            for (from, to) in rest.into_iter().filter(|(from, to)| from < to) {
+                self.extents
+                    .insert(from, Extent { count: to - from, state: State::Free { keeper, is_clean } });
+            }
+            parts.push((Range { first: next, count: until - next }, is_clean));
+            next = until;
+        }
+        parts
+    }
+
+    /// Puts a row in, as one with its neighbours that are like it.
+    fn put(&mut self, range: Range, state: State<S>) {
+        let (mut first, mut end) = (range.first, range.first + range.count);
+        let alike = |other: &Extent<S>| match (&state, &other.state) {
+            (State::Free { keeper, is_clean }, State::Free { keeper: its, is_clean: is_its }) => {
+                keeper == its && is_clean == is_its
+            }
+            _ => false,
+        };
+        let before = self.extents.range(..first).next_back();
+        let before = before.filter(|(at, extent)| **at + extent.count == first && alike(extent));
+        let before = before.map(|(at, _)| *at);
+        let after = self.extents.get(&end).filter(|extent| alike(extent)).map(|extent| extent.count);
+        if let Some(count) = after {
+            self.extents.remove(&end);
+            end += count;
+        }
+        if let Some(at) = before {
+            self.extents.remove(&at);
+            first = at;
+        }
+        self.extents.insert(first, Extent { count: end - first, state });
+    }
+}

@@ -1,0 +1,70 @@
+//! What a member lacks it gets from the others: blocks, of which the custodian notes that another keeps them before anybody may
+//! give them out. First each is asked for at most half of what it has, so that no member is stripped while another has plenty;
+//! when none had any, for whatever there is.
+
+use crate::server::Server;
+use alloc::vec::Vec;
+use core::time::Duration;
+use fos_abi::Identity;
+use fos_messages::pages::{Lent, PagesPeersClient, Range};
+
+/// How long another member may take.
+const LEND_WITHIN: Duration = Duration::from_millis(500);
+/// Frames that are asked for at least, 2 MiB: the next requests need not ask again.
+const BATCH: u64 = 512;
+
+impl Server {
+    /// Gets frames from other members, in blocks of at least this order. False: none has any.
+    pub(crate) async fn borrow(&self, frames: u64, order: u8) -> bool {
+        let Some(roster) = self.member.roster() else { return false };
+        let me = Identity(self.identity());
+        let others: Vec<_> = roster.seats().iter().filter(|seat| seat.identity() != me).collect();
+        // Not always the same one first.
+        let from = self.next_tag() as usize % others.len().max(1);
+        for is_last in [false, true] {
+            for seat in others.iter().cycle().skip(from).take(others.len()) {
+                let most = if is_last { frames } else { frames.max(BATCH) };
+                let peer = PagesPeersClient::new(self.member.within(LEND_WITHIN), seat.internal);
+                let count = self.counts();
+                match peer.lend(most, order, is_last).await {
+                    Ok(lent) if lent.is_empty() => {}
+                    Ok(lent) => {
+                        self.take_in(&lent, count);
+                        return true;
+                    }
+                    Err(error) if error.nothing_was_done() => {}
+                    // Perhaps they are this member's already.
+                    Err(_) => self.doubt(),
+                }
+            }
+        }
+        false
+    }
+
+    /// Blocks that another member gave. If the custodian was asked meanwhile what is kept here, its answer may have had them.
+    fn take_in(&self, lent: &[Lent], count: u64) {
+        if self.counts() != count {
+            return self.doubt();
+        }
+        self.count(|figures| figures.borrowed += lent.len() as u64);
+        let mut stock = self.stock.borrow_mut();
+        lent.iter().for_each(|lent| stock.add(lent.range, lent.is_clean));
+    }
+
+    /// Gives blocks to another member.
+    pub(crate) async fn lend(&self, to: Identity, frames: u64, order: u8, is_last: bool) -> Vec<Lent> {
+        let _step = self.begin().await;
+        let lent = self.stock.borrow_mut().lend(frames, order, is_last);
+        if lent.is_empty() {
+            return lent;
+        }
+        let ranges: Vec<Range> = lent.iter().map(|lent| lent.range).collect();
+        match self.custody.hand_over(to.0, ranges).await {
+            Ok(()) => lent,
+            Err(error) => {
+                lent.iter().for_each(|lent| self.keep_unless_uncertain(&error, &[lent.range], lent.is_clean));
+                Vec::new()
+            }
+        }
+    }
+}

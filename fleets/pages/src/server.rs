@@ -1,0 +1,325 @@
+//! One member of `pages`: what it is asked for, and what it knows for certain.
+//!
+//! Who sends to it: processes that want memory, other members that lack it, the custodian. Whom it waits for: the custodian, for
+//! each step; other members, when it has too little itself; never a process.
+//!
+//! A frame of this member's is in its stock, or in the hands of one *step*, which has taken it out and waits for the custodian to
+//! say that it is somebody else's. A step whose answer is lost leaves its frames out and the member *in doubt*: then no step
+//! begins until what is kept here was read in the custodian's table. So a lost answer loses no frame and gives none out twice.
+
+use crate::buddy::size;
+use crate::cleaning::{CHUNK, Cleaner};
+use crate::pressure::Listeners;
+use crate::stock::Stock;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
+use fos_messages::custody::{CustodyClient, Refusal, Return, Totals};
+use fos_messages::names::DirectoryKey;
+use fos_messages::pages::{Account, Freed, ORDER_MAX, PagesError, RUNS_MAX, Range, Run, Statistics, Wanted};
+use fos_messages::rpc::{Address, CallError, Instead};
+use fos_runtime::fleet::Member;
+use fos_runtime::{Runtime, Within};
+
+/// How long the custodian may take: it answers each message when it takes it.
+const CUSTODIAN_WITHIN: Duration = Duration::from_secs(5);
+/// How long frames are looked for that are free and with nobody who was asked: between two members, or coming home.
+const GATHER_WITHIN: Duration = Duration::from_millis(50);
+const AGAIN_AFTER: Duration = Duration::from_millis(1);
+
+/// One member. See the module.
+pub struct Server {
+    pub(crate) runtime: Runtime,
+    pub(crate) member: Rc<Member>,
+    pub(crate) custody: CustodyClient<Within>,
+    custodian: Address,
+    pub(crate) cleaner: Box<dyn Cleaner>,
+    key: DirectoryKey,
+    pub(crate) stock: RefCell<Stock>,
+    pub(crate) totals: Cell<Totals>,
+    pub(crate) listeners: Listeners,
+    figures: Cell<Statistics>,
+    last_tag: Cell<u64>,
+    /// Steps under way.
+    steps: Cell<usize>,
+    is_in_doubt: Cell<bool>,
+    is_counting: Cell<bool>,
+    /// How often was read what is kept here.
+    counts: Cell<u64>,
+    /// It adopts nothing any more.
+    is_leaving: Cell<bool>,
+}
+
+/// A step under way.
+pub(crate) struct Step<'a>(&'a Cell<usize>);
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Server {
+    /// A member that keeps nothing yet. `key` is the fleet's.
+    pub fn new(
+        runtime: Runtime,
+        member: Rc<Member>,
+        custodian: Address,
+        cleaner: Box<dyn Cleaner>,
+        key: DirectoryKey,
+    ) -> Rc<Server> {
+        let custody = CustodyClient::new(runtime.within(CUSTODIAN_WITHIN), custodian);
+        Rc::new(Server {
+            runtime,
+            member,
+            custody,
+            custodian,
+            cleaner,
+            key,
+            stock: RefCell::default(),
+            totals: Cell::default(),
+            listeners: Listeners::default(),
+            figures: Cell::default(),
+            last_tag: Cell::default(),
+            steps: Cell::default(),
+            is_in_doubt: Cell::default(),
+            is_counting: Cell::default(),
+            counts: Cell::default(),
+            is_leaving: Cell::default(),
+        })
+    }
+
+    pub(crate) fn identity(&self) -> u64 {
+        self.runtime.port().identity().0
+    }
+
+    pub(crate) fn custodian(&self) -> u64 {
+        self.custodian.identity.0
+    }
+
+    pub(crate) fn next_tag(&self) -> u64 {
+        self.last_tag.set(self.last_tag.get() + 1);
+        self.last_tag.get()
+    }
+
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Statistics)) {
+        let mut figures = self.figures.get();
+        change(&mut figures);
+        self.figures.set(figures);
+    }
+
+    /// Waits until a step may begin.
+    pub(crate) async fn begin(&self) -> Step<'_> {
+        while self.is_counting.get() || self.is_in_doubt.get() {
+            self.runtime.sleep(AGAIN_AFTER).await;
+        }
+        self.steps.set(self.steps.get() + 1);
+        Step(&self.steps)
+    }
+
+    /// What is kept here is to be counted again.
+    pub(crate) fn doubt(&self) {
+        self.is_in_doubt.set(true);
+    }
+
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt.get()
+    }
+
+    pub(crate) fn counts(&self) -> u64 {
+        self.counts.get()
+    }
+
+    /// Waits until no step is under way, and lets none begin.
+    pub(crate) async fn begin_count(&self) {
+        self.is_counting.set(true);
+        while self.steps.get() > 0 {
+            self.runtime.sleep(AGAIN_AFTER).await;
+        }
+        self.is_in_doubt.set(false);
+        self.counts.set(self.counts.get() + 1);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.get()
+    }
+
+    /// What it keeps is the others' from now on. If the custodian does not hear of it, from its end on.
+    pub(crate) async fn leave(&self) {
+        self.is_leaving.set(true);
+        self.begin_count().await;
+        let _ = self.custody.release().await;
+    }
+
+    pub(crate) fn end_count(&self) {
+        self.is_counting.set(false);
+    }
+
+    /// After a request to the custodian that came to nothing: the frames are back in the stock, unless that is not certain.
+    pub(crate) fn keep_unless_uncertain(&self, error: &CallError<Refusal>, ranges: &[Range], is_clean: bool) {
+        let is_certain = match error {
+            CallError::Refused(refusal) => *refusal != Refusal::NotKept,
+            error => error.nothing_was_done(),
+        };
+        if !is_certain {
+            return self.doubt();
+        }
+        let mut stock = self.stock.borrow_mut();
+        ranges.iter().for_each(|range| stock.add(*range, is_clean));
+    }
+
+    /// Gives a process frames.
+    pub(crate) async fn allocate(&self, asker: u64, wanted: Wanted) -> Result<Vec<Run>, Instead<PagesError>> {
+        let Wanted { tag, frames, order } = wanted;
+        let frames = u64::from(frames);
+        if frames == 0 || order > ORDER_MAX || !frames.is_multiple_of(size(order)) {
+            return Err(PagesError::BadRequest.into());
+        }
+        let mut until = None;
+        loop {
+            let step = self.begin().await;
+            let taken = self.stock.borrow_mut().take(frames, order);
+            if let Some(ranges) = taken {
+                return self.give(asker, tag, ranges).await;
+            }
+            drop(step);
+            let until = *until.get_or_insert(self.runtime.port().now().after(GATHER_WITHIN));
+            self.is_within_quota(asker, frames).await?;
+            if !self.gather(frames, order).await {
+                if !self.may_come_yet(frames).await || self.runtime.port().now() > until {
+                    return self.refuse(asker, tag).await;
+                }
+                self.runtime.sleep(AGAIN_AFTER).await;
+            }
+        }
+    }
+
+    /// The most that a process may hold if nobody has said otherwise: an eighth is left for others.
+    fn limit(&self) -> u64 {
+        let frames = self.totals.get().frames;
+        frames - frames / 8
+    }
+
+    async fn give(&self, asker: u64, tag: u64, ranges: Vec<Range>) -> Result<Vec<Run>, Instead<PagesError>> {
+        match self.custody.give(asker, tag, ranges.clone(), self.limit()).await {
+            Ok(given) => {
+                self.know_free(given.free);
+                if given.is_repeated {
+                    let mut stock = self.stock.borrow_mut();
+                    ranges.iter().for_each(|range| stock.add(*range, true));
+                }
+                self.count(|figures| figures.allocations += 1);
+                Ok(given.runs)
+            }
+            Err(error) => {
+                self.keep_unless_uncertain(&error, &ranges, true);
+                Err(match error {
+                    CallError::Refused(Refusal::OverLimit) => PagesError::OverQuota.into(),
+                    CallError::Refused(Refusal::NoProcess | Refusal::NoRoom) => PagesError::NoProcess.into(),
+                    CallError::Refused(Refusal::TooMany) => PagesError::TooManyRuns.into(),
+                    _ => Instead::NotNow,
+                })
+            }
+        }
+    }
+
+    /// There is not enough. Unless an earlier member gave it already, and its answer was lost.
+    async fn refuse(&self, asker: u64, tag: u64) -> Result<Vec<Run>, Instead<PagesError>> {
+        if let Ok(given) = self.custody.give(asker, tag, Vec::new(), 0).await {
+            return Ok(given.runs);
+        }
+        self.count(|figures| figures.refused += 1);
+        Err(PagesError::OutOfMemory.into())
+    }
+
+    async fn is_within_quota(&self, asker: u64, frames: u64) -> Result<(), Instead<PagesError>> {
+        let Ok(account) = self.custody.account(asker).await else { return Err(Instead::NotNow) };
+        let limit = if account.limit == u64::MAX { self.limit() } else { account.limit };
+        if account.frames.saturating_add(frames) > limit {
+            return Err(PagesError::OverQuota.into());
+        }
+        Ok(())
+    }
+
+    /// Has more clean frames in the stock, in whatever way costs least. False: none were found.
+    async fn gather(&self, frames: u64, order: u8) -> bool {
+        let cleaned = self.clean_some(CHUNK).await;
+        self.count(|figures| figures.zeroed_late += cleaned);
+        if cleaned > 0 || self.adopt().await > 0 {
+            return true;
+        }
+        let has = self.stock.borrow().clean_frames();
+        // All of it again if what is here is in too small blocks.
+        let lacks = if has < frames { frames - has } else { frames };
+        self.borrow(lacks.next_multiple_of(size(order)), order).await
+    }
+
+    /// Whether as much is free somewhere, and not here.
+    async fn may_come_yet(&self, frames: u64) -> bool {
+        let Ok(totals) = self.custody.totals().await else { return true };
+        self.know(totals);
+        totals.free >= frames && totals.free > self.stock.borrow().frames()
+    }
+
+    /// Takes back what a process has given up.
+    pub(crate) async fn give_back(
+        &self,
+        asker: u64,
+        firsts: Vec<u64>,
+    ) -> Result<Vec<Freed>, Instead<PagesError>> {
+        if firsts.len() > RUNS_MAX {
+            return Err(PagesError::BadRequest.into());
+        }
+        let _step = self.begin().await;
+        let returned = match self.custody.take_home(asker, firsts, false, false).await {
+            Ok(returned) => returned,
+            Err(error) => {
+                if !error.nothing_was_done() {
+                    self.doubt();
+                }
+                return Err(Instead::NotNow);
+            }
+        };
+        let freed = |returned: &Return| match returned {
+            Return::Home(range) => {
+                self.stock.borrow_mut().add(*range, false);
+                Freed::Done
+            }
+            Return::NotHeld => Freed::NotYours,
+            Return::StillOut => Freed::InUse,
+        };
+        let freed = returned.ranges.iter().map(freed).collect();
+        self.know_free(returned.free);
+        Ok(freed)
+    }
+
+    pub(crate) async fn quota(&self, asker: u64) -> Option<Account> {
+        let account = self.custody.account(asker).await.ok()?;
+        let limit = if account.limit == u64::MAX { self.limit() } else { account.limit };
+        Some(Account { limit, ..account })
+    }
+
+    pub(crate) async fn set_quota(
+        &self,
+        key: DirectoryKey,
+        process: u64,
+        frames: u64,
+    ) -> Result<(), Instead<PagesError>> {
+        if key != self.key {
+            return Err(PagesError::BadKey.into());
+        }
+        match self.custody.set_limit(process, frames).await {
+            Ok(()) => Ok(()),
+            Err(CallError::Refused(_)) => Err(PagesError::NoProcess.into()),
+            Err(_) => Err(Instead::NotNow),
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let (totals, stock) = (self.totals.get(), self.stock.borrow());
+        let (kept, zeroed) = (stock.frames(), stock.clean_frames());
+        Statistics { frames: totals.frames, free: totals.free, kept, zeroed, ..self.figures.get() }
+    }
+}

@@ -1,0 +1,117 @@
+//! What one member keeps: clean frames, which read as zeros, and others. A frame is here or on its way somewhere, never both:
+//! what is taken out is gone until it is put back.
+
+use crate::buddy::{Buddy, joined, order_below, size};
+use alloc::vec::Vec;
+use fos_messages::custody::{Row, With};
+use fos_messages::pages::{Lent, RUNS_MAX, Range};
+
+/// The frames that a member keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Stock {
+    clean: Buddy,
+    dirty: Buddy,
+}
+
+impl Stock {
+    /// What the custodian's table says this member keeps.
+    pub fn of(rows: &[Row], member: u64) -> Stock {
+        let mut stock = Stock::default();
+        let kept = rows.iter().filter(|row| row.with == With::Keeper(member));
+        kept.for_each(|row| stock.add(row.range, row.is_clean));
+        stock
+    }
+
+    /// Frames in all.
+    pub fn frames(&self) -> u64 {
+        self.clean.frames() + self.dirty.frames()
+    }
+
+    /// Clean ones.
+    pub fn clean_frames(&self) -> u64 {
+        self.clean.frames()
+    }
+
+    /// Adds frames that are not here.
+    pub fn add(&mut self, range: Range, is_clean: bool) {
+        if is_clean { self.clean.add(range) } else { self.dirty.add(range) }
+    }
+
+    /// Takes so many clean frames in blocks of at least this order and at most [`RUNS_MAX`] runs: all of them, or none.
+    pub fn take(&mut self, frames: u64, order: u8) -> Option<Vec<Range>> {
+        let taken = self.clean.take_some(frames, order, usize::MAX);
+        let count: u64 = taken.iter().map(|range| range.count).sum();
+        let runs = joined(taken);
+        if count == frames && runs.len() <= RUNS_MAX {
+            return Some(runs);
+        }
+        runs.into_iter().for_each(|range| self.clean.add(range));
+        None
+    }
+
+    /// Takes a block that is to be zeroed, of at most so many frames.
+    pub fn take_dirty(&mut self, most: u64) -> Option<Range> {
+        let order = order_below(most).min(self.dirty.largest()?);
+        Some(Range { first: self.dirty.take(order)?, count: size(order) })
+    }
+
+    /// Takes blocks for another member: so many frames, in blocks of at least this order, at most [`RUNS_MAX`], and not more than
+    /// half of what is here unless it is to be the last resort.
+    pub fn lend(&mut self, frames: u64, order: u8, is_last: bool) -> Vec<Lent> {
+        let most = if is_last { frames } else { frames.min(self.frames() / 2) };
+        let most = most.max(size(order));
+        let mut lent = Vec::new();
+        let mut left = most;
+        for (part, is_clean) in [(&mut self.clean, true), (&mut self.dirty, false)] {
+            let taken = part.take_some(left, order, RUNS_MAX - lent.len());
+            left -= taken.iter().map(|range| range.count).sum::<u64>();
+            lent.extend(taken.into_iter().map(|range| Lent { range, is_clean }));
+        }
+        lent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stock(clean: &[(u64, u64)], dirty: &[(u64, u64)]) -> Stock {
+        let mut stock = Stock::default();
+        for (ranges, is_clean) in [(clean, true), (dirty, false)] {
+            ranges
+                .iter()
+                .for_each(|(first, count)| stock.add(Range { first: *first, count: *count }, is_clean));
+        }
+        stock
+    }
+
+    #[test]
+    fn all_is_taken_or_nothing() {
+        let mut stock = stock(&[(0, 8), (16, 4)], &[(32, 8)]);
+        assert_eq!(stock.take(13, 0), None);
+        assert_eq!(stock.take(12, 3), None);
+        assert_eq!(stock.frames(), 20);
+        assert_eq!(stock.take(12, 2).unwrap().len(), 2);
+        assert_eq!(stock.clean_frames(), 0);
+    }
+
+    #[test]
+    fn more_runs_than_fit_an_answer_are_not_taken() {
+        let singles: Vec<(u64, u64)> = (0..RUNS_MAX as u64 + 1).map(|number| (2 * number, 1)).collect();
+        let mut stock = stock(&singles, &[]);
+        assert_eq!(stock.take(RUNS_MAX as u64 + 1, 0), None);
+        assert_eq!(stock.take(RUNS_MAX as u64, 0).unwrap().len(), RUNS_MAX);
+    }
+
+    #[test]
+    fn half_is_lent_and_all_only_as_the_last_resort() {
+        let half = stock(&[(0, 8)], &[(16, 8)]).lend(100, 0, false);
+        assert_eq!(half.iter().map(|lent| lent.range.count).sum::<u64>(), 8);
+        let all = stock(&[(0, 8)], &[(16, 8)]).lend(100, 0, true);
+        assert_eq!(
+            all.iter().map(|lent| (lent.range.count, lent.is_clean)).collect::<Vec<_>>(),
+            [(8, true), (8, false)]
+        );
+        assert!(stock(&[(0, 4)], &[(16, 4)]).lend(100, 3, true).is_empty());
+    }
+}

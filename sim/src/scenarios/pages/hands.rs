@@ -1,0 +1,152 @@
+//! The custodian's hands in the simulator: a note of who was given what, and of what is written in every frame.
+
+use super::Dress;
+use crate::world::World;
+use fos_messages::custody::{CustodyNewsClient, Range, Run};
+use fos_messages::rpc::Address;
+use fos_pages::cleaning::Cleaner;
+use fos_root::custody::{Custodian, Hands, NotGiven};
+use fos_runtime::Runtime;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Capabilities that may be out at once, as root's table has room for some.
+const GIVEN_MAX: usize = 400;
+
+/// A capability that is out.
+#[derive(Clone, Copy)]
+struct Given {
+    range: Range,
+    process: u64,
+}
+
+/// What is true of all frames, whatever anybody remembers.
+pub struct Ledger {
+    world: World,
+    dress: Dress,
+    given: RefCell<BTreeMap<u32, Given>>,
+    last: RefCell<u32>,
+    running: RefCell<BTreeSet<u64>>,
+    /// Who wrote last to a frame that was not zeroed since.
+    written: RefCell<BTreeMap<u64, u64>>,
+}
+
+impl Ledger {
+    pub fn new(world: &World, dress: Dress) -> Rc<Ledger> {
+        let (given, last, running, written) = Default::default();
+        Rc::new(Ledger { world: world.clone(), dress, given, last, running, written })
+    }
+
+    pub fn runs(&self, process: u64) {
+        self.running.borrow_mut().insert(process);
+    }
+
+    /// A process has ended, and with it its capabilities.
+    pub fn ended(&self, process: u64) {
+        self.running.borrow_mut().remove(&process);
+        self.given.borrow_mut().retain(|_, given| given.process != process);
+    }
+
+    /// A process uses what it was given: it must be its own, and must read as zeros.
+    pub fn uses(&self, process: u64, run: &Run) {
+        let given = self.given.borrow().get(&run.handle).copied();
+        if given.is_none_or(|given| given.process != process || given.range != run.range) {
+            self.world.broken(format!("process {process} was told of {run:?}, which it does not have"));
+        }
+        let mut written = self.written.borrow_mut();
+        for frame in run.range.first..run.range.first + run.range.count {
+            if let Some(by) = written.insert(frame, process) {
+                self.world.broken(format!("process {process} reads in frame {frame} what {by} wrote"));
+            }
+        }
+    }
+
+    /// A process deletes a capability of its own.
+    pub fn delete(&self, process: u64, handle: u32) {
+        let mut given = self.given.borrow_mut();
+        if given.get(&handle).is_some_and(|given| given.process == process) {
+            given.remove(&handle);
+        }
+    }
+}
+
+/// The custodian's side of it.
+pub struct SimulatedHands {
+    pub ledger: Rc<Ledger>,
+    pub runtime: Runtime,
+}
+
+impl std::fmt::Debug for SimulatedHands {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SimulatedHands")
+    }
+}
+
+/// The custodian of the simulator.
+pub type SimulatedCustodian = Rc<RefCell<Custodian<SimulatedHands>>>;
+
+impl Hands for SimulatedHands {
+    type Slot = u32;
+
+    fn is_running(&self, process: u64) -> bool {
+        self.ledger.running.borrow().contains(&process)
+    }
+
+    fn give(&mut self, range: Range, process: u64) -> Result<(u32, u32), NotGiven> {
+        let mut given = self.ledger.given.borrow_mut();
+        if given.len() >= GIVEN_MAX {
+            return Err(NotGiven::TooMany);
+        }
+        let meets = |given: &&Given| {
+            given.range.first < range.first + range.count
+                && range.first < given.range.first + given.range.count
+        };
+        if let Some(other) = given.values().find(meets) {
+            self.ledger
+                .world
+                .broken(format!("{range:?} is given to {process} while {} has some of it", other.process));
+        }
+        let mut last = self.ledger.last.borrow_mut();
+        *last += 1;
+        given.insert(*last, Given { range, process });
+        Ok((*last, *last))
+    }
+
+    fn is_home(&self, slot: &u32) -> bool {
+        self.ledger.dress.forgets_holders || !self.ledger.given.borrow().contains_key(slot)
+    }
+
+    fn take(&mut self, slot: &u32) -> bool {
+        if !self.ledger.dress.forgets_holders {
+            self.ledger.given.borrow_mut().remove(slot);
+        }
+        true
+    }
+
+    fn tell(&mut self, news: &Address) {
+        // Who has no room looks by itself.
+        let _ = CustodyNewsClient::new(self.runtime.within(Duration::ZERO), *news).orphans();
+    }
+}
+
+/// Zeroes what its member was given.
+pub struct SimulatedCleaner {
+    pub ledger: Rc<Ledger>,
+    pub member: u64,
+}
+
+impl Cleaner for SimulatedCleaner {
+    fn clean(&self, runs: &[Run]) -> bool {
+        for run in runs {
+            if !self.ledger.dress.forgets_to_clean {
+                let mut written = self.ledger.written.borrow_mut();
+                (run.range.first..run.range.first + run.range.count)
+                    .for_each(|frame| _ = written.remove(&frame));
+            }
+            self.ledger.delete(self.member, run.handle);
+        }
+        true
+    }
+}
