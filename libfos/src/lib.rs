@@ -11,6 +11,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod arch;
+pub mod blocking;
 pub mod boot;
 pub mod calls;
 pub mod channel;
@@ -21,6 +22,7 @@ pub mod heap;
 pub mod mailbox;
 pub mod memory;
 pub mod named;
+pub mod naming;
 pub mod port;
 pub mod ranges;
 pub mod reflect;

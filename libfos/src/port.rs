@@ -507,7 +507,7 @@ fn read<'a>(message: &'a Message<'_>) -> Incoming<'a> {
 }
 
 /// What a refused send or watch means to the runtime: no room for it now, too long, or nobody there.
-fn refusal(error: Error) -> SendError {
+pub(crate) fn refusal(error: Error) -> SendError {
     match error {
         Error::Full | Error::NoSlot => SendError::Full,
         Error::TooLong => SendError::TooLong,

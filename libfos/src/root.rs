@@ -1,4 +1,5 @@
-//! What a program asks of root: to be found under a name, and to find others.
+//! What a program asks of root: to be found under a name, and to find others. Names that begin with `/` are naming's
+//! (naming.rs).
 
 use alloc::string::ToString;
 use core::time::Duration;
@@ -6,12 +7,14 @@ use core::time::Duration;
 use fos_abi::key::KeyRights;
 use fos_abi::mailbox::{KEYS_MIN, SLOTS_MIN};
 use fos_abi::{Error, Identity, Key};
+use fos_messages::names::{Path, PathError};
 use fos_messages::rpc::Address;
 use fos_messages::start::{CodecError, FromRoot, Start, ToRoot, key_name};
 
 use crate::clock::{Clock, Deadline};
 use crate::mailbox::{Mailbox, Sender};
 use crate::memory::{Memory, MemoryError};
+use crate::naming;
 
 /// How long a program waits before it asks again for a name that nobody has registered yet.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
@@ -27,6 +30,14 @@ pub enum RootError {
     Refused(Error),
     /// There is no memory for a mailbox to ask with.
     Memory(MemoryError),
+    /// It begins with `/` and is no name.
+    Path(PathError),
+}
+
+impl From<PathError> for RootError {
+    fn from(error: PathError) -> RootError {
+        RootError::Path(error)
+    }
 }
 
 impl From<MemoryError> for RootError {
@@ -53,6 +64,7 @@ impl core::fmt::Display for RootError {
             RootError::NoKey => write!(formatter, "the program was given no key of root"),
             RootError::Codec(error) => write!(formatter, "{error}"),
             RootError::Memory(error) => write!(formatter, "{error}"),
+            RootError::Path(error) => write!(formatter, "{error}"),
             RootError::Refused(error) => write!(formatter, "asking root: {error:?}"),
         }
     }
@@ -69,14 +81,19 @@ pub fn programs(start: &Start) -> Option<Address> {
 #[derive(Clone, Copy, Debug)]
 pub struct Root {
     sender: Sender,
-    clock: Clock,
+    pub(crate) clock: Clock,
+    /// The program's own.
+    pub(crate) identity: Identity,
+    /// The core it runs on.
+    pub(crate) core: u16,
 }
 
 impl Root {
     /// The root that started this program.
     pub fn of_program(start: &Start) -> Result<Root, RootError> {
         let key = start.key(key_name::ROOT).ok_or(RootError::NoKey)?;
-        Ok(Root { sender: Sender::new(key), clock: Clock::new(start.tsc_hz) })
+        let (clock, identity, core) = (Clock::new(start.tsc_hz), Identity(start.identity), start.core as u16);
+        Ok(Root { sender: Sender::new(key), clock, identity, core })
     }
 
     /// Sends one message; waits while root's mailbox is full, until the deadline.
@@ -104,8 +121,11 @@ impl Root {
         found
     }
 
-    /// As [`lookup`](Self::lookup), with a mailbox that is made for it.
+    /// As [`lookup`](Self::lookup), with a mailbox that is made for it; a name that begins with `/` is looked up at naming.
     pub fn find(&self, memory: &mut Memory, name: &str, deadline: Deadline) -> Result<Address, RootError> {
+        if name.starts_with('/') {
+            return naming::find(self, memory, &Path::new(name)?, deadline);
+        }
         let mut mailbox = Mailbox::create(memory, SLOTS_MIN, KEYS_MIN)?;
         let found = self.lookup(&mut mailbox, name, deadline);
         mailbox.destroy(memory)?;

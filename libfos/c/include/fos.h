@@ -26,8 +26,9 @@ extern "C" {
 #define FOS_MESSAGE_MAX 992
 /* Mailboxes that fos_select waits for, at most. */
 #define FOS_SELECT_MAX 32
-/* Bytes of the longest name, without its final zero. */
+/* Bytes of the longest name, without its final zero; and of the longest that begins with `/`. */
 #define FOS_NAME_MAX 64
+#define FOS_PATH_MAX 128
 /* Slots and keys of a mailbox: powers of two within these. A message takes a slot for each 128 bytes of itself and 32 more;
  * one sender may hold an eighth of the slots. */
 #define FOS_SLOTS_MIN 64
@@ -66,7 +67,7 @@ enum {
     FOS_NO_FRAMES = 64,      /* the program's memory is used up: give it more in the image */
     FOS_NO_ADDRESSES = 65,
     FOS_NO_ROOT = 66,        /* the image does not let the program register or look up */
-    FOS_BAD_NAME = 67        /* empty, longer than FOS_NAME_MAX, or no UTF-8 */
+    FOS_BAD_NAME = 67        /* empty, too long, no UTF-8, or of the wrong kind */
 };
 
 /* A status as a word, such as "Full": static, never null, "Unknown" for numbers that are none. */
@@ -181,13 +182,14 @@ fos_status fos_send(const struct fos *fos, const struct fos_key *key, const void
  * FOS_CLOSED: it has ended already. FOS_NO_SLOT: half of the mailbox's slots are set aside for such messages already. */
 fos_status fos_watch(const struct fos_mailbox *mailbox, const struct fos_key *key, uint64_t cookie);
 
-/* --- Names: root's, of 1 to FOS_NAME_MAX bytes. The hierarchical names of naming can't be reached from here. --- */
+/* --- Names: root's, of 1 to FOS_NAME_MAX bytes, or, with a `/` at the beginning, naming's, of 1 to FOS_PATH_MAX. --- */
 
-/* Has whoever looks up `name` be given this key, until the program ends. A name that another program has stays that
+/* Has whoever looks up `name`, one of root's, be given this key, until the program ends. A name that another program has stays that
  * program's, which the console is told. Waits only while the registry has no room. */
 fos_status fos_register(struct fos *fos, const char *name, const struct fos_key *key, uint64_t deadline);
 
-/* Finds who registered `name`, and waits until somebody has. FOS_TIMED_OUT: nobody has until the deadline. */
+/* Finds who registered `name`, and waits until somebody has; one of a fleet, if the name is one of naming's.
+ * FOS_TIMED_OUT: nobody has until the deadline. */
 fos_status fos_look_up(struct fos *fos, const char *name, struct fos_address *address, uint64_t deadline);
 
 /* Sends to whoever has a name: the program's from fos_sender_create to fos_sender_destroy. */

@@ -5,6 +5,7 @@ use core::ffi::{CStr, c_char};
 use alloc::boxed::Box;
 
 use fos_abi::{Error, Key};
+use fos_messages::names::PATH_BYTES_MAX;
 use fos_messages::rpc::Address;
 use fos_messages::start::NAME_MAX;
 use libfos::clock::Deadline;
@@ -31,7 +32,7 @@ impl From<Address> for Found {
     }
 }
 
-/// A name as root takes it.
+/// A name as root takes it, or as naming does if it begins with `/`.
 ///
 /// # Safety
 /// `name`, if it is not null, must be a string that ends with a zero and that nobody writes while the result is used.
@@ -41,7 +42,8 @@ unsafe fn text<'a>(name: *const c_char) -> Result<&'a str, Status> {
     }
     // SAFETY: the caller's promise; not null.
     let name = unsafe { CStr::from_ptr(name) }.to_str().map_err(|_| Status::BAD_NAME)?;
-    if name.is_empty() || name.len() > NAME_MAX { Err(Status::BAD_NAME) } else { Ok(name) }
+    let longest = if name.starts_with('/') { PATH_BYTES_MAX } else { NAME_MAX };
+    if name.is_empty() || name.len() > longest { Err(Status::BAD_NAME) } else { Ok(name) }
 }
 
 /// Has whoever looks up `name` be given `key`.
@@ -57,7 +59,10 @@ pub unsafe extern "C" fn fos_register(
 ) -> Status {
     let Some(key) = key else { return Error::BadAddress.into() };
     // SAFETY: the caller's promise; the text is gone when this returns.
-    let name = unsafe { text(name) };
+    let name = unsafe { text(name) }.and_then(|name| match name.starts_with('/') {
+        true => Err(Status::BAD_NAME),
+        false => Ok(name),
+    });
     Status::of(of(fos).and_then(|fos| Ok(fos.root?.register(name?, *key, Deadline(deadline))?)))
 }
 

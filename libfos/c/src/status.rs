@@ -62,7 +62,7 @@ impl From<RootError> for Status {
         match error {
             RootError::NoKey => Status::NO_ROOT,
             // Names are measured before they are asked for, and nothing else of a question can be too long.
-            RootError::Codec(_) => Status::BAD_NAME,
+            RootError::Codec(_) | RootError::Path(_) => Status::BAD_NAME,
             RootError::Refused(error) => error.into(),
             RootError::Memory(error) => error.into(),
         }

@@ -15,6 +15,7 @@ use fos_abi::key::KeyRights;
 use fos_abi::limits::WAIT_MAX;
 use fos_abi::mailbox::{self, EndReason, MessageKind, Notice};
 use fos_abi::{Error, Key};
+use fos_messages::names::PATH_BYTES_MAX;
 use fos_messages::start::NAME_MAX;
 use libfos::clock::Deadline;
 use libfos::mailbox::Mailbox;
@@ -169,11 +170,12 @@ fn numbers() -> Vec<(String, u64)> {
         size("fos_status", size_of::<Status>()),
         size("((struct fos_key *)0)->entry", size_of::<u32>()),
     ];
-    let limits: [(&str, u64); 23] = [
+    let limits: [(&str, u64); 24] = [
         ("FOS_DONE", Status::DONE.0.into()),
         ("FOS_MESSAGE_MAX", mailbox::MESSAGE_MAX as u64),
         ("FOS_SELECT_MAX", WAIT_MAX as u64),
         ("FOS_NAME_MAX", NAME_MAX as u64),
+        ("FOS_PATH_MAX", PATH_BYTES_MAX as u64),
         ("FOS_SLOTS_MIN", mailbox::SLOTS_MIN as u64),
         ("FOS_SLOTS_MAX", mailbox::SLOTS_MAX as u64),
         ("FOS_KEYS_MIN", mailbox::KEYS_MIN as u64),

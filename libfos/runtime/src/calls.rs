@@ -12,7 +12,6 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use fos_abi::Identity;
-use fos_messages::rpc::wire::{Scalar, whole};
 use fos_messages::rpc::{
     Address, Answered, CallError, Caller, Envelope, Kind, Operation, Received, SendError, Status, WriteBody,
 };
@@ -311,22 +310,10 @@ impl Place {
     /// Why its call, which is over, has no value.
     #[inline(never)]
     fn failure(&self) -> CallError<&[u8]> {
-        let body = self.buffer.as_slice();
-        match (self.stage, self.status) {
-            (Stage::PeerLost, _) => CallError::PeerLost,
-            (Stage::Free | Stage::Waiting | Stage::TimedOut, _) => CallError::TimedOut,
-            (_, Status::Refused) => CallError::Refused(body),
-            (_, Status::Unknown) => CallError::Unknown,
-            (_, Status::Malformed) => CallError::Malformed,
-            (_, Status::OtherVersion) => CallError::OtherVersion(self.version),
-            (_, Status::Redirected) => {
-                whole(body, Scalar::read).map_or(CallError::BadAnswer, CallError::Redirected)
-            }
-            (_, Status::Overloaded) => CallError::Overloaded,
-            (_, Status::Poisonous) => CallError::Poisonous,
-            (_, Status::NotNow) => CallError::NotNow,
-            // What was done has a value.
-            (_, Status::Unsendable | Status::Done) => CallError::BadAnswer,
+        match self.stage {
+            Stage::PeerLost => CallError::PeerLost,
+            Stage::Free | Stage::Waiting | Stage::TimedOut => CallError::TimedOut,
+            Stage::Answered => CallError::of_answer(self.status, self.version, &self.buffer),
         }
     }
 
@@ -339,12 +326,6 @@ impl Place {
         }
         free.push(place_of(self.request) as u32);
     }
-}
-
-/// The envelope of a request or a post, without what makes it this one.
-fn to_ask(operation: &Operation, kind: Kind) -> Envelope {
-    let Operation { interface, version, number: operation, .. } = *operation;
-    Envelope { request: 0, interface, operation, epoch: 0, kind, status: Status::Done, version }
 }
 
 /// Writes a message over what a buffer holds.
@@ -385,7 +366,7 @@ impl Question<'_> {
             tasks.waits(waiter, waker);
         })?;
         let envelope =
-            Envelope { request, epoch: self.within.epoch, ..to_ask(self.operation, Kind::Request) };
+            Envelope { request, epoch: self.within.epoch, ..Envelope::to_ask(self.operation, Kind::Request) };
         calls.send(port, to, &envelope, self.body)?;
         self.request = Some(request);
         Ok(())
@@ -493,7 +474,7 @@ impl Within {
 
     /// Tells a member that two others ended in the middle of such a request, which is not asked for again.
     pub(crate) fn report_poison(&self, to: &Address, operation: &Operation) -> Result<(), SendError> {
-        let envelope = Envelope { status: Status::Poisonous, ..to_ask(operation, Kind::Post) };
+        let envelope = Envelope { status: Status::Poisonous, ..Envelope::to_ask(operation, Kind::Post) };
         self.runtime.port().send(to, &envelope.to_bytes())
     }
 }
@@ -525,6 +506,6 @@ pub(crate) fn post(
     body: WriteBody<'_>,
 ) -> Result<(), SendError> {
     let mut message = Vec::new();
-    write(&mut message, &Envelope { epoch, ..to_ask(operation, Kind::Post) }, body)?;
+    write(&mut message, &Envelope { epoch, ..Envelope::to_ask(operation, Kind::Post) }, body)?;
     runtime.port().send(to, &message)
 }

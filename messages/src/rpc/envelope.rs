@@ -13,6 +13,7 @@
 //! the same name, and posts are checked too.
 
 use super::address::{ADDRESS_SIZE, Address};
+use super::caller::Operation;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -110,6 +111,13 @@ pub struct Received<'a> {
 }
 
 impl Envelope {
+    /// Of a request or a post, without what makes it this one.
+    #[inline]
+    pub fn to_ask(operation: &Operation, kind: Kind) -> Envelope {
+        let Operation { interface, version, number: operation, .. } = *operation;
+        Envelope { request: 0, interface, operation, epoch: 0, kind, status: Status::Done, version }
+    }
+
     /// Its bytes.
     #[inline]
     pub fn to_bytes(&self) -> [u8; ENVELOPE_SIZE] {

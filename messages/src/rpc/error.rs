@@ -2,7 +2,8 @@
 //! have been done are told apart, since only the caller knows which of them it may repeat.
 
 use super::address::Address;
-use super::wire::{OwnCodec, Unwritable};
+use super::envelope::Status;
+use super::wire::{OwnCodec, Scalar, Unwritable, whole};
 use alloc::vec::Vec;
 
 /// The error of an operation that its server never refuses.
@@ -121,6 +122,26 @@ impl<E> CallError<E> {
             CallError::BadAnswer => CallError::BadAnswer,
             CallError::PeerLost => CallError::PeerLost,
             CallError::TimedOut => CallError::TimedOut,
+        }
+    }
+}
+
+impl<'a> CallError<&'a [u8]> {
+    /// Why an answer with this status, version and body has no value.
+    pub fn of_answer(status: Status, version: u8, body: &'a [u8]) -> CallError<&'a [u8]> {
+        match status {
+            Status::Refused => CallError::Refused(body),
+            Status::Unknown => CallError::Unknown,
+            Status::Malformed => CallError::Malformed,
+            Status::OtherVersion => CallError::OtherVersion(version),
+            Status::Redirected => {
+                whole(body, Scalar::read).map_or(CallError::BadAnswer, CallError::Redirected)
+            }
+            Status::Overloaded => CallError::Overloaded,
+            Status::Poisonous => CallError::Poisonous,
+            Status::NotNow => CallError::NotNow,
+            // What was done has a value.
+            Status::Unsendable | Status::Done => CallError::BadAnswer,
         }
     }
 }

@@ -11,6 +11,7 @@ mod echo;
 mod links;
 mod long;
 mod named;
+mod paths;
 mod promises;
 mod stackful;
 mod threads;
@@ -41,6 +42,7 @@ fn main(start: &Start) -> u8 {
         "lend" => borrowed::lend(start, start.arguments.get(2).map(String::as_str).unwrap_or_default()),
         "borrowed" => borrowed::outlives_its_lender(start),
         "named" => named::survives_its_receiver(start),
+        "paths" => paths::are_found(start),
         "promises" => promises::are_kept(start),
         "threads" => threads::call_each_other(start),
         _ => Err("no such case".into()),

@@ -41,6 +41,7 @@ const TASKS: &[(&str, &str, i32)] = &[
     ("long", "long messages go by lent pages; whoever lies about them or ends with them harms nobody", 0),
     ("borrowed", "a lender that ends before its pages are copied leaves zeros, and no frame is lost", 0),
     ("named", "a sender by name goes on with its receiver's successor, and none comes twice", 0),
+    ("paths", "programs without a runtime, in C and in Rust, find a hierarchical name", 0),
     ("threads", "two threads of a process have a runtime each, and call each other", 0),
 ];
 
