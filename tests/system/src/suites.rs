@@ -88,9 +88,9 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "dpool",
-        about: "distributed data structures: the pool, explored to closure, at random, and with planted errors",
+        about: "distributed data structures: pool, buddy and sharded map, explored to closure, at random, with planted errors",
         budget: &DPOOL,
-        processor_seconds: 60,
+        processor_seconds: 76,
         run: dpool::run,
     },
     Suite {

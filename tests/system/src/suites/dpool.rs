@@ -1,11 +1,12 @@
-//! Suite `dpool`: what distributed data structures have in common, the pool with its models explored to closure, random towns and
-//! planted errors.
+//! Suite `dpool`: what distributed data structures have in common, the pool, the buddy allocator and the sharded map, each with its
+//! models explored to closure, random towns and planted errors.
 
 use crate::libtest;
 use crate::runner::Runner;
 
 /// The crates whose unit tests belong here, and not to the suite `kernel`.
-pub const LIBRARIES: [&str; 3] = ["fos-carrier", "fos-container", "fos-dpool"];
+pub const LIBRARIES: [&str; 5] =
+    ["fos-buddy", "fos-carrier", "fos-container", "fos-dpool", "fos-sharded-map"];
 
 /// Runs the libraries' tests.
 pub fn run(runner: &mut Runner) {

@@ -1,0 +1,102 @@
+//! Towns that are larger than a model checker can exhaust, run at random; and members beside the slow obvious twin, a set of
+//! frames.
+
+use super::town::{Event, Setup, Town, Wish};
+use crate::Block;
+use fos_container::world::Action;
+use proptest::prelude::*;
+use std::vec::Vec;
+
+const MEMBERS: usize = 4;
+
+fn wish() -> impl Strategy<Value = Wish> {
+    prop_oneof![
+        8 => (0..MEMBERS, 0..4_u8).prop_map(|(place, order)| Wish::Take(place, order)),
+        5 => (0..MEMBERS).prop_map(Wish::Give),
+        3 => (0..MEMBERS).prop_map(Wish::GiveHalf),
+        1 => (0..MEMBERS).prop_map(Wish::Leave),
+        1 => Just(Wish::Join),
+    ]
+}
+
+/// Blocks side by side, each at the member that a number says.
+fn stocks() -> impl Strategy<Value = Vec<Vec<(u64, u8)>>> {
+    proptest::collection::vec((0..MEMBERS, 0..4_u8), 0..12).prop_map(|places| {
+        let mut stocks = std::vec![Vec::new(); MEMBERS];
+        let mut frame = 0_u64;
+        for (place, order) in places {
+            frame = frame.next_multiple_of(1 << order);
+            stocks[place].push((frame, order));
+            frame += 1 << order;
+        }
+        stocks
+    })
+}
+
+/// Lets things happen as `choices` say, then lets the town come to rest.
+fn run(setup: &Setup, choices: &[u16]) -> Result<(), TestCaseError> {
+    let mut town = Town::new(setup);
+    let mut events = Vec::new();
+    for choice in choices {
+        events.clear();
+        town.events(setup, &mut events);
+        // Ends are rare.
+        let is_end = |event: &Event| matches!(event, Event::In(Action::Die(_) | Action::DeliverAndDie(..)));
+        if choice % 8 != 0 && events.iter().any(|event| !is_end(event)) {
+            events.retain(|event| !is_end(event));
+        }
+        let Some(event) = events.get(usize::from(choice / 8) % events.len().max(1)) else { break };
+        town.perform(setup, *event);
+        prop_assert_eq!(town.violation, None);
+    }
+    town.drain(setup);
+    prop_assert_eq!(town.flaw(), None);
+    Ok(())
+}
+
+/// How many frames of the largest block that could be free, if all halves have come together.
+fn largest_possible(town: &Town) -> Option<u8> {
+    let mut free: std::collections::BTreeSet<Block> = town.free().into_iter().collect();
+    while let Some(lower) =
+        free.iter().copied().find(|one| one.buddy().is_some_and(|buddy| free.contains(&buddy)))
+    {
+        free.remove(&lower);
+        lower.buddy().into_iter().for_each(|buddy| _ = free.remove(&buddy));
+        free.extend(lower.parent());
+    }
+    free.iter().map(|block| block.order()).max()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_or_handed_out_twice(
+        stocks in stocks(),
+        wishes in proptest::collection::vec(wish(), 0..24),
+        deaths in 0..3_u8,
+        choices in proptest::collection::vec(any::<u16>(), 1..400),
+    ) {
+        run(&Setup { stocks, wishes, deaths, ticks: 200, fault: None }, &choices)?;
+    }
+
+    /// One thing after the other: an allocation is served exactly when a single allocator with the same frames could serve it.
+    #[test]
+    fn members_are_one_allocator(stocks in stocks(), wishes in proptest::collection::vec(wish(), 0..24)) {
+        let wishes: Vec<Wish> =
+            wishes.into_iter().filter(|wish| !matches!(wish, Wish::Leave(_) | Wish::Join)).collect();
+        let setup = Setup { stocks, wishes: Vec::new(), deaths: 0, ticks: 0, fault: None };
+        let mut town = Town::new(&setup);
+        town.drain(&setup);
+        for wish in wishes {
+            let (before, possible) = (town.outside.len(), largest_possible(&town));
+            town.wish_alone(&setup, wish);
+            town.drain(&setup);
+            prop_assert_eq!(town.flaw(), None);
+            if let Wish::Take(_, order) = wish {
+                prop_assert_eq!(town.outside.len() > before, possible >= Some(order));
+            }
+        }
+        prop_assert_eq!(town.largest(), largest_possible(&town));
+    }
+}

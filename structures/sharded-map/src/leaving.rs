@@ -1,0 +1,41 @@
+//! How a member goes and leaves nothing behind: it says so, and everybody places its shards elsewhere. Whoever leads them, or it
+//! itself, copies them; it has left when it has none, all know, and its own server's requests are answered. When nobody stays to whom
+//! it could hand on, it goes with what it has, like one that ends.
+
+use crate::fault::Fault;
+use crate::share::{Doing, Map, Standing};
+use crate::{Body, Key};
+use fos_container::{Effect, Member};
+
+impl<K: Key, V: Clone> Map<K, V> {
+    /// Tells everybody.
+    pub(crate) fn say_leaving(&mut self, effects: &mut Doing<K, V>) {
+        if matches!(self.standing, Standing::Leaving | Standing::Left) {
+            self.broadcast(&Body::Leaving, effects);
+        }
+    }
+
+    pub(crate) fn other_leaves(&mut self, from: Member, effects: &mut Doing<K, V>) {
+        if self.leaving.insert(from) {
+            self.place_shards();
+            self.all_are_due();
+            self.requests.are_due();
+        }
+        self.say(from, Body::Heard, effects);
+    }
+
+    pub(crate) fn go_if_done(&mut self, effects: &mut Doing<K, V>) {
+        let is_known = self.others().all(|member| self.heard.contains(&member));
+        let nobody_stays = self.others().all(|member| self.leaving.contains(&member));
+        let has_none = self.strong.replicas.is_empty() && self.eventual.shards.is_empty();
+        let may_go = self.standing == Standing::Leaving
+            && self.requests.is_empty()
+            && (has_none || nobody_stays)
+            && (is_known || self.faults.has(Fault::LeavesUnheard))
+            && (self.strong.is_open || !self.is_strong());
+        if may_go {
+            self.standing = Standing::Left;
+            effects.push(Effect::Left);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What one step or a few do.
+
+use super::models::{EVENTUAL, STRONG};
+use crate::fault::Fault;
+use crate::policy::PENDING_MAX;
+use crate::{Answer, Body, Cell, Map, Message, Operation, Policy, Version};
+use fos_container::{Container, Effect, Effects, Epoch, Member, Ticket};
+use std::vec;
+use std::vec::Vec;
+
+type Done = Effects<Map<u8, u8>>;
+
+const ONE: Member = Member(1);
+const TWO: Member = Member(2);
+
+/// One of two members.
+fn share(policy: Policy) -> Map<u8, u8> {
+    let mut share = Map::new(ONE, policy);
+    share.epoch(Epoch(1), &[TWO, ONE], &mut Vec::new());
+    share
+}
+
+fn ask(share: &mut Map<u8, u8>, operation: Operation<u8, u8>) -> Done {
+    let mut effects = Vec::new();
+    share.ask(Ticket(1), operation, &mut effects);
+    effects
+}
+
+fn hear(share: &mut Map<u8, u8>, body: Body<u8, u8>) -> Done {
+    let mut effects = Vec::new();
+    share.hear(TWO, Message { epoch: Epoch(1), clock: 0, body }, &mut effects);
+    effects
+}
+
+fn answers(effects: &Done) -> Vec<Answer<u8>> {
+    let answer = |effect: &Effect<_, Answer<u8>, _>| match effect {
+        Effect::Answer { answer, .. } => Some(answer.clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(answer).collect()
+}
+
+fn cell(counter: u64, member: Member, value: Option<u8>) -> Cell<u8> {
+    Cell { version: Version { counter, member }, value }
+}
+
+#[test]
+fn an_eventual_map_answers_at_once() {
+    let mut share = share(EVENTUAL);
+    assert_eq!(answers(&ask(&mut share, Operation::Put(0, 7))), [Answer::Written(None)]);
+    assert_eq!(answers(&ask(&mut share, Operation::Get(0))), [Answer::Value(Some(7))]);
+    assert_eq!(answers(&ask(&mut share, Operation::Remove(0))), [Answer::Written(None)]);
+    assert_eq!(answers(&ask(&mut share, Operation::Get(0))), [Answer::Value(None)]);
+}
+
+/// The later version wins, whichever comes last.
+pub fn the_last_writer_wins(fault: Option<Fault>) -> bool {
+    let mut share = share(EVENTUAL);
+    share.faults.planted = fault;
+    hear(&mut share, Body::Update { key: 0, cell: cell(5, TWO, Some(5)) });
+    hear(&mut share, Body::Update { key: 0, cell: cell(5, ONE, Some(4)) });
+    hear(&mut share, Body::Update { key: 0, cell: cell(4, TWO, None) });
+    answers(&ask(&mut share, Operation::Get(0))) == [Answer::Value(Some(5))]
+}
+
+/// What was written after something was seen is later than that.
+pub fn writers_heed_what_they_saw(fault: Option<Fault>) -> bool {
+    let mut share = share(EVENTUAL);
+    share.faults.planted = fault;
+    hear(&mut share, Body::Update { key: 0, cell: cell(5, TWO, Some(5)) });
+    ask(&mut share, Operation::Put(0, 6));
+    answers(&ask(&mut share, Operation::Get(0))) == [Answer::Value(Some(6))]
+}
+
+/// An older value does not bring back what was removed.
+pub fn what_is_removed_stays_so(fault: Option<Fault>) -> bool {
+    let mut share = share(EVENTUAL);
+    share.faults.planted = fault;
+    hear(&mut share, Body::Update { key: 0, cell: cell(5, TWO, None) });
+    hear(&mut share, Body::Update { key: 0, cell: cell(4, TWO, Some(4)) });
+    answers(&ask(&mut share, Operation::Get(0))) == [Answer::Value(None)]
+}
+
+/// What was said in an older epoch has no effect.
+pub fn older_epochs_are_not_obeyed(fault: Option<Fault>) -> bool {
+    let mut share = share(EVENTUAL);
+    share.faults.planted = fault;
+    let mut effects = Vec::new();
+    share.epoch(Epoch(2), &[TWO, ONE], &mut effects);
+    hear(&mut share, Body::Update { key: 0, cell: cell(5, TWO, Some(5)) });
+    share.is_empty()
+}
+
+/// A member that hears of an epoch without itself answers nothing any more.
+pub fn who_is_out_serves_nobody(fault: Option<Fault>) -> bool {
+    let mut share = share(EVENTUAL);
+    share.faults.planted = fault;
+    let mut effects = Vec::new();
+    share.epoch(Epoch(2), &[TWO], &mut effects);
+    effects.contains(&Effect::Stopped) && answers(&ask(&mut share, Operation::Get(0))) == [Answer::NotServing]
+}
+
+/// Somebody may bring a leaver something before it heard.
+pub fn who_leaves_waits_until_all_know(fault: Option<Fault>) -> bool {
+    let mut share = share(EVENTUAL);
+    share.faults.planted = fault;
+    let mut effects = Vec::new();
+    share.leave(&mut effects);
+    let waited = !effects.contains(&Effect::Left);
+    waited && hear(&mut share, Body::Heard).contains(&Effect::Left)
+}
+
+#[test]
+fn versions_epochs_ends_and_leavers_are_heeded() {
+    assert!(the_last_writer_wins(None));
+    assert!(writers_heed_what_they_saw(None));
+    assert!(what_is_removed_stays_so(None));
+    assert!(older_epochs_are_not_obeyed(None));
+    assert!(who_is_out_serves_nobody(None));
+    assert!(who_leaves_waits_until_all_know(None));
+}
+
+#[test]
+fn a_strong_map_waits_until_all_have_reported() {
+    let mut share = share(STRONG);
+    assert_eq!(ask(&mut share, Operation::Get(0)), []);
+    let effects = hear(&mut share, Body::Report { copies: vec![], is_new: true });
+    assert!(!effects.is_empty(), "it asks the leader, or is answered");
+}
+
+#[test]
+fn too_many_are_refused() {
+    let mut share = share(STRONG);
+    for _ in 0..PENDING_MAX {
+        assert_eq!(answers(&ask(&mut share, Operation::Get(0))), []);
+    }
+    assert_eq!(answers(&ask(&mut share, Operation::Get(0))), [Answer::Busy]);
+}
+
+#[test]
+fn who_is_left_out_says_so_to_who_waits() {
+    let mut share = share(STRONG);
+    ask(&mut share, Operation::Put(0, 1));
+    let mut effects = Vec::new();
+    share.epoch(Epoch(2), &[TWO], &mut effects);
+    assert_eq!(answers(&effects), [Answer::Interrupted]);
+}
+
+#[test]
+fn a_shard_that_nobody_has_any_more_is_counted_as_lost() {
+    let mut share = share(STRONG);
+    hear(&mut share, Body::Report { copies: vec![], is_new: true });
+    assert_eq!(share.lost(), 0, "a new map");
+    let mut late = Map::<u8, u8>::new(ONE, STRONG);
+    late.epoch(Epoch(4), &[TWO, ONE], &mut Vec::new());
+    let report = Body::Report { copies: vec![], is_new: false };
+    late.hear(TWO, Message { epoch: Epoch(4), clock: 0, body: report }, &mut Vec::new());
+    let leads = late.leader_of(0) == Some(ONE);
+    assert_eq!(late.lost(), u64::from(leads));
+}
