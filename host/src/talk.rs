@@ -1,10 +1,14 @@
-//! What `fos` says about its work, always on stderr: a spinner per stage on a terminal, one line per finished stage
-//! otherwise. Results are data and go to stdout, which nothing here touches.
+//! What `fos` says about its work, always on stderr: a spinner per stage on a terminal, otherwise one line per finished stage,
+//! and now and then where a long one is. Results are data and go to stdout, which nothing here touches.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
+
+/// Without a terminal a long stage says so often where it is.
+const SAY_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// How much to say, and how.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +50,8 @@ impl Talk {
     pub fn stage(&self, doing: impl Into<String>) -> Stage {
         let doing = doing.into();
         let spinner = (self.terminal && !self.quiet).then(|| spinner(&doing, self.color));
-        Stage { talk: *self, spinner, doing, began: Instant::now() }
+        let began = Instant::now();
+        Stage { talk: *self, spinner, doing, began, said: Cell::new(began) }
     }
 }
 
@@ -68,13 +73,18 @@ pub struct Stage {
     spinner: Option<ProgressBar>,
     doing: String,
     began: Instant,
+    /// When it last said where it is.
+    said: Cell<Instant>,
 }
 
 impl Stage {
-    /// Shows what the stage is at, on a terminal only.
+    /// Shows what the stage is at; without a terminal only now and then.
     pub fn at(&self, what: impl Display) {
         if let Some(spinner) = &self.spinner {
             spinner.set_message(format!("{}: {what}", self.doing));
+        } else if self.said.get().elapsed() >= SAY_AGAIN_AFTER {
+            self.said.set(Instant::now());
+            self.talk.say(format_args!("{}: {what}", self.doing));
         }
     }
 

@@ -120,10 +120,10 @@ fn one(setup: &Setup, sink: Option<Sink>, expect: Option<&str>, session: Session
 
 /// Many runs: stops after a few failures, each with the command that repeats it.
 fn sweep(setups: impl Iterator<Item = Setup>, at_kill_points: bool, session: Session) -> Result<u8> {
-    let stage = session.talk.stage("ran the seeds");
+    let stage = session.talk.stage("running the seeds");
     let (mut runs, mut faults, mut failed) = (0u64, 0, Vec::new());
     'seeds: for setup in setups {
-        stage.at(format_args!("{} seed {}", setup.scenario.name, setup.seed));
+        let (scenario, seed) = (setup.scenario.name, setup.seed);
         let variants: Box<dyn Iterator<Item = Setup>> = if at_kill_points {
             let points = kill_points(&setup).map_err(|why| Failure::new(Code::Failed, why))?;
             Box::new(points.into_iter().map(move |kill| Setup { plan: kill.plan(), ..setup.clone() }))
@@ -131,6 +131,8 @@ fn sweep(setups: impl Iterator<Item = Setup>, at_kill_points: bool, session: Ses
             Box::new(std::iter::once(setup.with_faults_of_the_seed()))
         };
         for setup in variants {
+            let wrong = failed.len();
+            stage.at(format_args!("{scenario} seed {seed}, {runs} runs, {faults} faults, {wrong} failed"));
             let report = setup.run(None);
             runs += 1;
             faults += report.faults.iter().filter(|(_, came_about)| *came_about).count();
