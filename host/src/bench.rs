@@ -1,12 +1,14 @@
 //! What is measured, how, and against what. `document` is the form of every result, `targets` the table of what each
 //! key may cost and what stands beside it, `kernel` the suite that measures the kernel, `messages` the one that measures
 //! channels and calls (`round_trips` beside Linux in a guest), `costs` the one that measures what the simulator charges,
-//! `sim` the one that measures the simulator, `names` the one that measures naming in it, `machines` the guests that
+//! `sim` the one that measures the simulator, `dpool` the one that
+//! compares pools in it, `names` the one that measures naming in it, `machines` the guests that
 //! measure, `counts` the tables of exact counts in docs/performance.md that tests compare with.
 
 pub mod costs;
 pub mod counts;
 pub mod document;
+pub mod dpool;
 pub mod kernel;
 pub mod machines;
 pub mod messages;

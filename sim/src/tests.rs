@@ -1,6 +1,7 @@
 //! Whole runs: the same seed is the same run, faults break nothing that was promised, and servers that break a promise
 //! are caught.
 
+mod dpool;
 mod fleet;
 mod hostile;
 mod naming;

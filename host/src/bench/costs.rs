@@ -134,6 +134,9 @@ const PAGES: [&str; 14] = [
     "PagesPeers.lend",
 ];
 
+/// What members of a pool and its clients say in the scenario `dpool`.
+const POOL: [&str; 3] = ["ContainerPeers.say", "Numbers.give", "Numbers.take"];
+
 /// The medians of the steps of scenarios, run with a clock beside them.
 fn steps() -> Result<Vec<Row>> {
     let echo = Timed::of("echo")?;
@@ -163,6 +166,10 @@ fn steps() -> Result<Vec<Row>> {
     let taking = pages.median("Custody.take_home")?;
     for handler in ["Custody.release", "Custody.table"] {
         rows.push(row(&format!("handlers.{handler}"), taking, "taken to be as long as Custody.take_home"));
+    }
+    let pool = Timed::of("dpool")?;
+    for handler in POOL {
+        rows.push(pool.row(&format!("handlers.{handler}"), handler)?);
     }
     let make = naming.median("Names.make")?;
     rows.push(row("handlers.Names.set_policy", make, "taken to be as long as Names.make"));

@@ -4,6 +4,7 @@ use crate::faults::Dangers;
 use crate::run::Figure;
 use crate::world::World;
 
+pub mod dpool;
 mod echo;
 mod fleet;
 mod hostile;
@@ -52,12 +53,13 @@ pub trait Course {
     fn figures(&self, world: &World) -> Vec<Figure>;
 }
 
-/// Every scenario.
+/// Every scenario, but for those that only differ in numbers: [`dpool::rates`].
 pub const SCENARIOS: &[Scenario] = &[
     echo::SCENARIO,
     naming::SCENARIO,
     fleet::SCENARIO,
     pages::SCENARIO,
+    dpool::SCENARIO,
     hostile::SCENARIO,
     poison::SCENARIO,
     naming_reads::RARE,
@@ -69,5 +71,6 @@ pub const SCENARIOS: &[Scenario] = &[
 
 /// The scenario of this name.
 pub fn find(name: &str) -> Option<&'static Scenario> {
-    SCENARIOS.iter().find(|scenario| scenario.name == name)
+    let all = SCENARIOS.iter().chain(dpool::rates::SCENARIOS.iter().flatten());
+    all.into_iter().find(|scenario| scenario.name == name)
 }

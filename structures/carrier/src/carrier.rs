@@ -47,6 +47,7 @@ enum Waiting<A> {
 
 type Owner<C> = Box<dyn Fn(<C as Container>::Question)>;
 type Heir<C> = Box<dyn Fn(<C as Container>::Answer)>;
+type Witness<C> = Box<dyn Fn(&<C as Container>::Answer)>;
 
 /// One data structure of one process.
 pub struct Carrier<C: Container> {
@@ -60,6 +61,7 @@ pub struct Carrier<C: Container> {
     last_ticket: Cell<u64>,
     owner: RefCell<Option<Owner<C>>>,
     heir: RefCell<Option<Heir<C>>>,
+    witness: RefCell<Option<Witness<C>>>,
     standing: Cell<Standing>,
     is_ticking: Cell<bool>,
 }
@@ -82,6 +84,7 @@ where
             last_ticket: Cell::new(0),
             owner: RefCell::default(),
             heir: RefCell::default(),
+            witness: RefCell::default(),
             standing: Cell::new(Standing::Serving),
             is_ticking: Cell::default(),
         });
@@ -98,6 +101,11 @@ where
     /// Who gets an answer for which nobody waits any more, lest what it hands out be lost.
     pub fn set_heir(&self, heir: impl Fn(C::Answer) + 'static) {
         *self.heir.borrow_mut() = Some(Box::new(heir));
+    }
+
+    /// Who sees each answer in the very step that gives it: whoever asked runs later, and meanwhile others may be heard.
+    pub fn set_witness(&self, witness: impl Fn(&C::Answer) + 'static) {
+        *self.witness.borrow_mut() = Some(Box::new(witness));
     }
 
     /// The container. It must not be held while anything is awaited.
@@ -226,6 +234,9 @@ where
     }
 
     fn answer(&self, ticket: Ticket, answer: C::Answer) {
+        if let Some(witness) = &*self.witness.borrow() {
+            witness(&answer);
+        }
         let mut waiting = self.waiting.borrow_mut();
         match waiting.get_mut(&ticket) {
             Some(Waiting::For(waker)) => {

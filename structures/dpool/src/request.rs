@@ -29,7 +29,7 @@ pub enum Request<T> {
 pub enum Answer<T> {
     /// They are in.
     Added,
-    /// They are out. Whoever owns them records that before it does anything else.
+    /// They are out. Whoever owns them records that in the same step.
     Removed(Vec<T>),
     /// Nobody had as many to give when asked. Nothing was taken.
     Exhausted,

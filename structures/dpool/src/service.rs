@@ -1,6 +1,5 @@
 //! A pool in a fleet: what a member's server calls. The pool itself is run by `fos-carrier`.
 
-use crate::thresholds::PERIOD;
 use crate::{Answer, Element, Policy, Pool, Question, Request};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -15,10 +14,17 @@ use serde::de::DeserializeOwned;
 /// What comes of something, later.
 pub type Coming<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// What the owner of the elements knows of them apart from the pool: its records. It records an element as outside as soon as
-/// [`Service::remove`] hands it out, before it awaits anything, and as inside when [`Service::add`] takes it.
+/// What the owner of the elements knows of them apart from the pool: its records. They are told of each element that goes out or
+/// comes in, in the very step in which it does; so they are never behind what members say of each other.
 pub trait Records<T> {
-    /// Answers a [`Question`]: which elements that nobody outside has the ended members may have had.
+    /// These are outside from now on.
+    fn handed_out(&self, elements: &[T]);
+
+    /// These are inside from now on.
+    fn given_back(&self, elements: &[T]);
+
+    /// Answers a [`Question`]: which elements that nobody outside has the ended members may have had, at some time after this was
+    /// called.
     fn left_by(&self, question: &Question<T>) -> Coming<Vec<T>>;
 }
 
@@ -51,6 +57,7 @@ impl core::error::Error for RemoveError {}
 /// One member's pool.
 pub struct Service<T: Element> {
     carrier: Rc<Carrier<Pool<T>>>,
+    records: Rc<dyn Records<T>>,
 }
 
 impl<T: Element + Serialize + DeserializeOwned + 'static> Service<T> {
@@ -62,25 +69,32 @@ impl<T: Element + Serialize + DeserializeOwned + 'static> Service<T> {
         records: Rc<dyn Records<T>>,
     ) -> Rc<Service<T>> {
         let me = Member(switchboard.identity().0);
-        let carrier = Carrier::new(switchboard, number, PERIOD, Pool::new(me, policy));
-        let weak = Rc::downgrade(&carrier);
+        let carrier = Carrier::new(switchboard, number, policy.thresholds.period, Pool::new(me, policy));
+        let witness = records.clone();
+        carrier.set_witness(move |answer| {
+            if let Answer::Removed(elements) = answer {
+                witness.handed_out(elements);
+            }
+        });
+        let (weak, owner) = (Rc::downgrade(&carrier), records.clone());
         carrier.set_owner(move |question: Question<T>| {
             let Some(carrier) = weak.upgrade() else { return };
-            let records = records.clone();
+            let records = owner.clone();
             carrier.runtime().clone().spawn(Priority::Normal, async move {
                 let elements = records.left_by(&question).await;
                 // In vain if it has stopped: then another member asks again.
                 let _ = carrier.post(Request::Found { epoch: question.epoch, elements });
             });
         });
-        let weak = Rc::downgrade(&carrier);
+        let (weak, owner) = (Rc::downgrade(&carrier), records.clone());
         carrier.set_heir(move |answer| {
             if let (Answer::Removed(elements), Some(carrier)) = (answer, weak.upgrade()) {
-                // A member that does not serve any more has them counted as its own when it ends.
+                // A member that does not serve any more leaves them to be found when it ends.
+                owner.given_back(&elements);
                 let _ = carrier.post(Request::Add(elements));
             }
         });
-        Rc::new(Service { carrier })
+        Rc::new(Service { carrier, records })
     }
 
     /// What runs it: for its epochs, for leaving, for looking into it.
@@ -91,10 +105,14 @@ impl<T: Element + Serialize + DeserializeOwned + 'static> Service<T> {
     /// Puts elements in, none of which may be in already. They are in when this is polled first.
     pub async fn add(&self, elements: Vec<T>) -> Result<(), NotServing<T>> {
         let kept = elements.clone();
+        self.records.given_back(&kept);
+        // The answer is there when this is polled first: nobody is heard in between.
         match self.carrier.ask(Request::Add(elements)).await {
-            Ok(Answer::NotServing(elements)) => Err(NotServing(elements)),
+            Ok(Answer::NotServing(_)) | Err(_) => {
+                self.records.handed_out(&kept);
+                Err(NotServing(kept))
+            }
             Ok(_) => Ok(()),
-            Err(_) => Err(NotServing(kept)),
         }
     }
 

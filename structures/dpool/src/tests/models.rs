@@ -76,7 +76,8 @@ fn closes(setup: Setup) {
 }
 
 /// So small that two elements are a block and one is few.
-pub const SMALL: Thresholds = Thresholds { low: 1, high: 1, block: 2, margin: 1, fan: 1, window: 2 };
+pub const SMALL: Thresholds =
+    Thresholds { low: 1, high: 1, block: 2, margin: 1, fan: 1, window: 2, ..Thresholds::DEFAULT };
 
 /// A scheme with small numbers.
 pub fn small(scheme: Scheme) -> Policy {

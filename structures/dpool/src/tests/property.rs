@@ -23,7 +23,7 @@ fn policy() -> impl Strategy<Value = Policy> {
     ];
     let thresholds = prop_oneof![
         Just(SMALL),
-        Just(Thresholds { low: 2, high: 5, block: 4, margin: 2, fan: 2, window: 3 }),
+        Just(Thresholds { low: 2, high: 5, block: 4, margin: 2, window: 3, ..SMALL }),
         Just(Thresholds::DEFAULT)
     ];
     (placement, thresholds).prop_map(|(placement, thresholds)| Policy { placement, thresholds })

@@ -137,7 +137,7 @@ fn figures() -> Outcome {
 }
 
 /// `faults_least`: fewer mean that nothing was tried.
-fn sweep(words: &[&str], faults_least: u64) -> Outcome {
+pub fn sweep(words: &[&str], faults_least: u64) -> Outcome {
     let words: Vec<&str> = ["sim", "sweep", "--json"].iter().chain(words).copied().collect();
     let said = Fos::new(&words).within(std::time::Duration::from_secs(3600)).run()?;
     let document = said.json("fos.sim-sweep/1")?;
