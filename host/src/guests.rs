@@ -42,6 +42,8 @@ pub const GUESTS: &[Guest] = &[
     Guest { package: "fos-echo", kind: Kind::User },
     Guest { package: "fos-naming", kind: Kind::User },
     Guest { package: "fos-demo", kind: Kind::User },
+    Guest { package: "fos-pages", kind: Kind::User },
+    Guest { package: "fos-pages-test", kind: Kind::User },
     Guest { package: "fos-names", kind: Kind::User },
     Guest { package: "fos-fault", kind: Kind::User },
     Guest { package: "fos-hostile", kind: Kind::User },

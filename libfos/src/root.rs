@@ -77,6 +77,11 @@ pub fn programs(start: &Start) -> Option<Address> {
     start.key(key_name::PROGRAMS).map(|key| Address { key, identity: Identity(start.root) })
 }
 
+/// Where to say whose frames are, if the image lets this program.
+pub fn custody(start: &Start) -> Option<Address> {
+    start.key(key_name::CUSTODY).map(|key| Address { key, identity: Identity(start.root) })
+}
+
 /// The way to root.
 #[derive(Clone, Copy, Debug)]
 pub struct Root {

@@ -43,6 +43,8 @@ pub struct Image {
     pub cores: u16,
     /// Bytes of memory when the command line names no other.
     pub memory_bytes: u64,
+    /// Bytes that root keeps to start programs in; the others are in custody, for the fleet `pages`. None: root keeps all.
+    pub root_memory_bytes: Option<u64>,
     /// The programs, in the order in which root starts those of the boot.
     pub programs: Vec<Program>,
     /// Other files of the boot archive.
@@ -154,6 +156,8 @@ struct Description {
     description: String,
     cores: Spanned<u16>,
     memory: Spanned<String>,
+    #[serde(default, rename = "root-memory")]
+    root_memory: Option<Spanned<String>>,
     #[serde(default)]
     program: Vec<Spanned<Program>>,
     #[serde(default)]
@@ -185,6 +189,13 @@ impl Description {
         }
         let memory_bytes = parse_bytes(self.memory.get_ref())
             .ok_or_else(|| invalid("memory is not a size such as \"256M\" or \"1G\"", self.memory.span()))?;
+        let root_memory_bytes = self.root_memory.as_ref().map(|text| {
+            let bytes = parse_bytes(text.get_ref()).filter(|bytes| *bytes < memory_bytes);
+            bytes.ok_or_else(|| {
+                invalid("root-memory is not a size such as \"64M\" below that of memory", text.span())
+            })
+        });
+        let root_memory_bytes = root_memory_bytes.transpose()?;
         check_files(&self.file)?;
         check_programs(&self.program, &self.file, cores)?;
         check_default(&self.default, &self.program)?;
@@ -193,6 +204,7 @@ impl Description {
             description: self.description,
             cores,
             memory_bytes,
+            root_memory_bytes,
             programs: self.program.into_iter().map(Spanned::into_inner).collect(),
             files: self.file.into_iter().map(Spanned::into_inner).collect(),
             default: self.default.into_iter().map(Spanned::into_inner).collect(),

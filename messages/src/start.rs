@@ -42,6 +42,8 @@ pub mod key_name {
     pub const FAULTS: &str = "faults";
     /// Takes requests of [`crate::programs`]: for programs that the image lets start others.
     pub const PROGRAMS: &str = "programs";
+    /// Takes requests of [`crate::custody`]: for members of the fleet `pages`.
+    pub const CUSTODY: &str = "custody";
 }
 
 /// Names of capabilities in [`Start::handles`].

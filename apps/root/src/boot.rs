@@ -2,12 +2,14 @@
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use fos_abi::Identity;
 use fos_abi::boot::root_slot;
 use fos_abi::capability::Handle;
+use fos_abi::limits::PAGE_SIZE;
 use fos_messages::image::{Capability, DESCRIPTION_ENTRY, Image, ImageError, Program, Start};
 use fos_root::archive::Archive;
 use fos_root::command_line::{Runs, runs};
@@ -18,6 +20,7 @@ use libfos::clock::{Clock, Deadline};
 use libfos::mailbox::Mailbox;
 use libfos::memory::MemoryError;
 
+use crate::keeping::Keeping;
 use crate::link::{Link, TASK_PATIENCE};
 use crate::memory::Frames;
 use crate::program::{Number, Programs};
@@ -28,7 +31,7 @@ use crate::talk::Talk;
 
 /// Slots of root's mailboxes: an eighth of them for each sender.
 pub const SLOTS: usize = 256;
-/// Keys of each: up to five for every program, and room for those being replaced.
+/// Keys of each: up to six for every program, and room for those being replaced.
 const KEYS: usize = 256;
 /// How long a driver may take to register before the boot goes on without it.
 const DRIVER_PATIENCE: Duration = Duration::from_secs(5);
@@ -73,6 +76,8 @@ pub fn begin(facts: &'static BootFacts, talk: &Talk) -> Result<Server, BootError
     let image = Image::parse(text).map_err(BootError::Description)?;
     let mut frames = Frames::at_boot(facts)?;
     let mut memory = frames.own_memory()?;
+    let in_custody =
+        image.root_memory_bytes.map_or(Ok(Vec::new()), |bytes| frames.put_aside(bytes / PAGE_SIZE as u64))?;
     let identity = Identity(cap_read(Handle::new(root_slot::SPACE, 0))?.identity);
     let requests = Mailbox::create(&mut memory, SLOTS, KEYS)?;
     let output = Mailbox::create(&mut memory, SLOTS, KEYS)?;
@@ -88,6 +93,7 @@ pub fn begin(facts: &'static BootFacts, talk: &Talk) -> Result<Server, BootError
         archive,
         image,
         frames,
+        keeping: Keeping::new(in_custody),
         memory,
         requests,
         output,

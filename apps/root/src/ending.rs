@@ -74,10 +74,12 @@ impl Server {
         }
         program.status = Some(status);
         program.output_taken = self.output_taken;
-        let (piece, watch) = (program.piece.take(), program.watch);
+        let (piece, watch, identity) = (program.piece.take(), program.watch, program.identity);
         let keys = core::mem::take(&mut program.keys);
         self.registry.forget(number);
         let returned = piece.map_or(Ok(()), |piece| self.frames.give_back(piece));
+        // What it held is given up now that its space is no more.
+        self.keeping.ended(identity);
         // A watch that has told may already be gone.
         let _ = calls::cap_delete(watch);
         self.revoke_keys(&keys);

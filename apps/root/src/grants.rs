@@ -76,9 +76,11 @@ impl Grants {
                 let machine = Handle::new(root_slot::MACHINE, 0);
                 self.give(handle_name::MACHINE, calls::cap_derive(machine, Rights::ALL, 0, 0)?)
             }
-            Capability::Frames(_) | Capability::Console | Capability::Control | Capability::Programs => {
-                Ok(())
-            }
+            Capability::Frames(_)
+            | Capability::Console
+            | Capability::Control
+            | Capability::Programs
+            | Capability::Custody => Ok(()),
         }
     }
 

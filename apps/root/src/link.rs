@@ -172,7 +172,7 @@ impl Server {
         let stream = match purpose {
             Purpose::Output => STREAM_OUTPUT,
             Purpose::Error => STREAM_ERROR,
-            Purpose::Root | Purpose::Faults | Purpose::Programs => return,
+            Purpose::Root | Purpose::Faults | Purpose::Programs | Purpose::Custody => return,
         };
         if let Some(id) = self.programs.get(number).and_then(|program| program.run) {
             self.tell_host(&ToHost::Output { id, stream, bytes });

@@ -12,6 +12,7 @@ extern crate alloc;
 mod boot;
 mod ending;
 mod grants;
+mod keeping;
 mod link;
 mod memory;
 mod program;

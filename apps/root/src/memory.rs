@@ -8,6 +8,7 @@ use fos_abi::boot::root_slot;
 use fos_abi::capability::{Handle, Rights};
 use fos_abi::limits::PAGE_SIZE;
 use fos_abi::space::MapFlags;
+use fos_messages::custody;
 use libfos::BootFacts;
 use libfos::calls;
 use libfos::frames::{Block, Pool};
@@ -79,6 +80,26 @@ impl Frames {
         let info = calls::cap_read(block.handle)?;
         largest.used_below = largest.used_below.max(info.base + info.length);
         Ok(Memory::new(Pool::new(block.handle)?))
+    }
+
+    /// Puts everything aside but so many frames: each range with the capability of all of it. From the smallest range on, so that
+    /// what stays is in a row.
+    pub fn put_aside(&mut self, stays: u64) -> Result<Vec<(custody::Range, Handle)>, MemoryError> {
+        let mut left = self.count().1.saturating_sub(stays);
+        let mut by_size: Vec<&mut Range> = self.ranges.iter_mut().collect();
+        by_size.sort_by_key(|range| range.frames);
+        let mut aside = Vec::new();
+        for range in by_size {
+            let count = range.pool.free_frames().min(left);
+            if count > 0 {
+                let block = range.pool.take(count)?;
+                let info = calls::cap_read(block.handle)?;
+                aside.push((custody::Range { first: info.base, count: info.length }, block.handle));
+                range.frames -= count;
+                left -= count;
+            }
+        }
+        Ok(aside)
     }
 
     /// Takes a piece of so many frames in a row.

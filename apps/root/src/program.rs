@@ -10,7 +10,7 @@ use fos_messages::control::RequestId;
 use crate::memory::Piece;
 use crate::serving::Asker;
 
-/// Programs that may run at once: each takes about twenty slots of root's table of 1024, and up to five keys.
+/// Programs that may run at once: each takes about twenty slots of root's table of 1024, and up to six keys.
 pub const PROGRAMS_MAX: usize = 40;
 
 /// Names a program to root for as long as the machine runs.
@@ -31,10 +31,12 @@ pub enum Purpose {
     Faults = 3,
     /// Requests to start and end programs.
     Programs = 4,
+    /// Requests about frames in custody.
+    Custody = 5,
 }
 
-const PURPOSES: [Purpose; 5] =
-    [Purpose::Root, Purpose::Output, Purpose::Error, Purpose::Faults, Purpose::Programs];
+const PURPOSES: [Purpose; 6] =
+    [Purpose::Root, Purpose::Output, Purpose::Error, Purpose::Faults, Purpose::Programs, Purpose::Custody];
 const PURPOSE_BITS: u32 = 3;
 
 /// The badge of a key.

@@ -24,6 +24,8 @@ impl Server {
 
     fn memory_row(&self) -> Row {
         let (frames, free) = self.frames.count();
+        let custody = self.keeping.custodian.borrow().totals();
+        let (frames, free) = (frames + custody.frames, free + custody.free);
         let bytes = |frames: u64| frames * PAGE_SIZE as u64;
         let fields = vec![
             number("total_bytes", bytes(frames)),

@@ -17,6 +17,7 @@ use libfos::clock::{Clock, Deadline};
 use libfos::mailbox::{Event, Mailbox, Message, Sender, select};
 use libfos::memory::Memory;
 
+use crate::keeping::Keeping;
 use crate::link::{CONTROL, Link};
 use crate::memory::Frames;
 use crate::program::{Number, Programs, Purpose, read_badge};
@@ -45,6 +46,8 @@ pub struct Server {
     pub image: Image,
     /// The machine's frames.
     pub frames: Frames,
+    /// The frames that are not root's to start programs in.
+    pub keeping: Keeping,
     /// Root's own addresses and frames.
     pub memory: Memory,
     /// Questions, faults, ends.
@@ -77,6 +80,7 @@ pub struct Server {
 enum Request {
     Asked(Number, Identity, ToRoot),
     Called(Number, Call),
+    Kept(Identity, Vec<u8>),
     Malformed(Number),
     Ended(Number, Option<fos_abi::mailbox::EndReason>, u64),
     Faulted(fos_abi::thread::FaultReport),
@@ -94,6 +98,7 @@ fn read(message: &Message<'_>) -> Request {
             Some(call) => Request::Called(number, call),
             None => Request::Malformed(number),
         },
+        Event::Data(bytes) if purpose == Purpose::Custody => Request::Kept(message.sender(), bytes.to_vec()),
         Event::Ended { reason, status } => Request::Ended(number, reason, status),
         Event::Fault(report) => Request::Faulted(report),
         // Data on the key for faults, and what the kernel does not send here.
@@ -154,6 +159,7 @@ impl Server {
             match request {
                 Request::Asked(number, sender, asked) => self.asked(number, sender, asked),
                 Request::Called(number, call) => self.called(number, call),
+                Request::Kept(member, bytes) => self.keeping.asked(member, &bytes),
                 Request::Malformed(number) => self.name_malformed(number),
                 Request::Ended(number, reason, status) => self.thread_ended(number, reason, status),
                 Request::Faulted(report) => self.thread_faulted(&report),

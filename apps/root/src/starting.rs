@@ -139,6 +139,7 @@ impl Server {
         let built = self.build(&piece, &layout, &files, command, number, core, &mut keys);
         match built {
             Ok(built) => {
+                self.keeping.runs(built.identity, built.space);
                 self.programs.add(Program {
                     number,
                     name: command.program.name.clone(),
@@ -227,7 +228,7 @@ impl Server {
         let watch = calls::watch(thread, self.requests.handle(), badge(number, Purpose::Root))
             .during("watching its thread")?;
         calls::thread_resume(thread).during("letting it run")?;
-        Ok(Built { identity, thread, watch })
+        Ok(Built { identity, space, thread, watch })
     }
 
     /// The keys of a program, by name; all that root made are also put into `made`, the one for faults last.
@@ -245,6 +246,9 @@ impl Server {
         let mut keys = vec![(key_name::ROOT, make(&self.requests, Purpose::Root)?)];
         if command.program.capabilities.contains(&Capability::Programs) {
             keys.push((key_name::PROGRAMS, make(&self.requests, Purpose::Programs)?));
+        }
+        if command.program.capabilities.contains(&Capability::Custody) {
+            keys.push((key_name::CUSTODY, make(&self.requests, Purpose::Custody)?));
         }
         if command.run.is_some() {
             keys.push((key_name::OUT, make(&self.output, Purpose::Output)?));
@@ -274,6 +278,7 @@ impl Server {
 /// What is known of a program once it runs.
 struct Built {
     identity: u64,
+    space: Handle,
     thread: Handle,
     watch: Handle,
 }

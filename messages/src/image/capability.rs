@@ -19,6 +19,8 @@ pub enum Capability {
     Power,
     /// `"programs"`: have root start programs of the image, and end those.
     Programs,
+    /// `"custody"`: say which frames that root does not keep for itself are whose. For members of the fleet `pages`.
+    Custody,
     /// `"ports:0x3f8+8"`: `count` I/O ports from `first`.
     Ports {
         /// Lowest port.
@@ -48,7 +50,7 @@ impl TryFrom<String> for Capability {
         parse(&text).ok_or_else(|| {
             format!(
                 "{text:?} is no capability; known are \"console\", \"control\", \"cores\", \"power\", \
-                 \"programs\", \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
+                 \"programs\", \"custody\", \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
             )
         })
     }
@@ -62,6 +64,7 @@ fn parse(text: &str) -> Option<Capability> {
             "cores" => Some(Capability::Cores),
             "power" => Some(Capability::Power),
             "programs" => Some(Capability::Programs),
+            "custody" => Some(Capability::Custody),
             _ => None,
         };
     };

@@ -14,6 +14,7 @@ mod hostile;
 mod kernel;
 mod messages;
 mod names;
+mod pages;
 mod sim;
 mod tool;
 
@@ -46,6 +47,7 @@ const BUILD: Budget = Budget { suites: "build", minutes_max: 12 };
 const KERNEL: Budget = Budget { suites: "kernel, boot and hostile", minutes_max: 5 };
 const MESSAGES: Budget = Budget { suites: "messages and names", minutes_max: 5 };
 const DPOOL: Budget = Budget { suites: "dpool", minutes_max: 4 };
+const PAGES: Budget = Budget { suites: "pages", minutes_max: 3 };
 const SIM: Budget = Budget { suites: "sim", minutes_max: 3 };
 const TOOL: Budget = Budget { suites: "tool", minutes_max: 5 };
 
@@ -92,6 +94,13 @@ pub const SUITES: &[Suite] = &[
         budget: &DPOOL,
         processor_seconds: 76,
         run: dpool::run,
+    },
+    Suite {
+        name: "pages",
+        about: "memory by a fleet: its own tests, and a machine on which holders and members end",
+        budget: &PAGES,
+        processor_seconds: 10,
+        run: pages::run,
     },
     Suite {
         name: "hostile",

@@ -1,0 +1,30 @@
+//! The fleet `pages` on the machine. `pages-test show` starts naming and the fleet, wants memory, maps and writes it, gives it
+//! back and finds it zeroed when it has it again; asks for what is not its own; takes all that it can get; has a program that
+//! holds memory ended, and a member of the fleet. Each step prints a line. `pages-test holder` is that program.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod fleet;
+mod show;
+mod user;
+
+use libfos::{Start, println};
+
+libfos::entry!(main);
+
+fn main(start: &Start) -> u8 {
+    let ended = match start.arguments.get(1).map(|role| role.as_str()) {
+        Some("holder") => user::hold(start),
+        _ => show::run(start),
+    };
+    match ended {
+        Ok(()) => 0,
+        Err(reason) => {
+            println!("pages-test: {reason}");
+            1
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A process that uses memory of the fleet.
+
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+
+use fos_abi::capability::Handle;
+use fos_abi::space::MapFlags;
+use fos_messages::names::{NamesStarterClient, Path, STARTER};
+use fos_messages::pages::{Freed, NAME, PagesClient, PagesError, RUNS_MAX, Run, Wanted};
+use fos_messages::rpc::{Address, CallError};
+use fos_runtime::{Named, Names};
+use libfos::clock::Clock;
+use libfos::memory::{Memory, MemoryError};
+use libfos::root::Root;
+use libfos::server::Server;
+use libfos::{Start, calls, println};
+
+/// How long an answer may take, on a slow emulator with a busy host.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Frames that the holder holds.
+pub const HELD: u64 = 1024;
+
+/// A user of the fleet.
+pub struct User {
+    /// How it asks.
+    pub pages: PagesClient<Named>,
+    memory: RefCell<Memory>,
+    last_tag: Cell<u64>,
+}
+
+impl User {
+    pub fn new(names: &Rc<Names>, memory: Memory) -> Result<User, String> {
+        let path = Path::new(NAME).map_err(|error| error.to_string())?;
+        let pages = PagesClient::new(names.at(path, PATIENCE), Address::default());
+        Ok(User { pages, memory: RefCell::new(memory), last_tag: Cell::default() })
+    }
+
+    /// Memory in blocks of this order.
+    pub async fn allocate(&self, frames: u64, order: u8) -> Result<Vec<Run>, CallError<PagesError>> {
+        self.last_tag.set(self.last_tag.get() + 1);
+        self.pages.allocate(Wanted { tag: self.last_tag.get(), frames: frames as u32, order }).await
+    }
+
+    /// Maps a run, looks that all of it is zero, and writes to each of its pages.
+    pub fn touch(&self, run: &Run) -> Result<(), String> {
+        let mut memory = self.memory.borrow_mut();
+        let mapped = memory.map(Handle(run.handle), 0, run.range.count as usize, MapFlags::WRITE);
+        let mapping = mapped.map_err(|error| format!("{run:?} can't be mapped: {error}"))?;
+        let is_zero = mapping.words().iter().all(|word| word.load(Ordering::Relaxed) == 0);
+        mapping.words().iter().for_each(|word| word.store(run.range.first, Ordering::Relaxed));
+        let unmapped = memory.unmap(mapping);
+        unmapped.map_err(|error| MemoryError::from(error).to_string())?;
+        if is_zero { Ok(()) } else { Err(format!("{run:?} does not read as zeros")) }
+    }
+
+    /// Deletes the capabilities, and gives the runs back.
+    pub async fn give_back(&self, runs: &[Run]) -> Result<(), String> {
+        for runs in runs.chunks(RUNS_MAX) {
+            for run in runs {
+                let given_up = calls::frames_unmap(Handle(run.handle))
+                    .and_then(|()| calls::cap_delete(Handle(run.handle)));
+                given_up.map_err(|error| format!("{run:?} can't be given up: {error:?}"))?;
+            }
+            let firsts = runs.iter().map(|run| run.range.first).collect();
+            let freed = self.pages.give_back(firsts).await.map_err(|error| error.to_string())?;
+            if freed.iter().any(|freed| *freed != Freed::Done) {
+                return Err(format!("{runs:?} were given back, and the answer was {freed:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Holds memory until it is ended.
+pub fn hold(start: &Start) -> Result<(), String> {
+    let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
+    let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
+    let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
+    let starter = Root::of_program(start)
+        .and_then(|root| root.find(&mut memory, STARTER, deadline))
+        .map_err(|error| error.to_string())?;
+    let (runtime, core) = (server.runtime.clone(), start.core as u16);
+    server.block_on(async move {
+        let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
+        let naming = starter.members().await.map_err(|error| error.to_string())?;
+        let names = Names::new(runtime.clone(), naming, (0, core));
+        let user = User::new(&names, memory)?;
+        let runs = user.allocate(HELD, 0).await.map_err(|error| error.to_string())?;
+        runs.iter().try_for_each(|run| user.touch(run))?;
+        println!("pages-test: a program on core {core} holds {HELD} frames");
+        loop {
+            runtime.sleep(PATIENCE).await;
+        }
+    })
+}

@@ -1,0 +1,35 @@
+//! Suite `pages`: the fleet's own tests, and the image `pages` in a machine under TCG: memory is used, refused, taken by a hog, and
+//! comes home from a program and from a member that are ended.
+
+use crate::fos::Fos;
+use crate::libtest;
+use crate::runner::{Outcome, Runner};
+use std::time::Duration;
+
+/// The crate whose unit tests belong here, and not to the suite `kernel`.
+pub const LIBRARIES: [&str; 1] = ["fos-pages"];
+/// Ends a machine that hangs.
+const WITHIN: Duration = Duration::from_secs(120);
+/// What the test program says, in this order, with its own numbers between.
+const SAYS: &[&[&str]] = &[
+    &["the fleet has two members"],
+    &["frames of four sizes were zeros, were written, and were zeros again"],
+    &["a double free, forged frames and frames in use were refused"],
+    &["the process has as much memory as its quota allows"],
+    &["what it gave back could be had at once"],
+    &["what an ended program held has come home"],
+    &["a member was ended under load, and every request was met"],
+    &["the members that live keep all"],
+];
+
+/// Runs the library's tests, and boots the image.
+pub fn run(runner: &mut Runner) {
+    libtest::build_and_run(runner, || Ok(LIBRARIES.map(str::to_owned).to_vec()), "dev");
+    runner.test("on the machine: no frame is lost or given twice, whoever ends", on_the_machine);
+}
+
+fn on_the_machine() -> Outcome {
+    let said = Fos::new(&["run", "--quiet", "--image", "pages", "--accel", "tcg"]).within(WITHIN).run()?;
+    said.expect_status(0)?;
+    said.expect_lines(SAYS)
+}
