@@ -73,8 +73,13 @@ impl Naming {
     fn assemble(runtime: &Runtime, replication: Rc<Replication>) -> Naming {
         let server = Server::new(replication.clone(), ASSUMED);
         let keeper = {
-            let server = server.clone();
-            Keeper::begin(runtime.clone(), replication.clone(), move |event| server.hear(event))
+            // The server has the replica, which must not keep it in turn: neither would ever be dropped.
+            let server = Rc::downgrade(&server);
+            Keeper::begin(runtime.clone(), replication.clone(), move |event| {
+                if let Some(server) = server.upgrade() {
+                    server.hear(event);
+                }
+            })
         };
         runtime.serve(Class::Internal, NamePeersDispatcher::new(Rc::new(PeerService(replication.clone()))));
         runtime.serve(Class::External, NamesDispatcher::new(Rc::new(Service(server.clone()))));

@@ -4,11 +4,14 @@ use crate::Costs;
 use crate::faults::{Fault, Plan};
 use crate::world::{Process, World};
 use fos_abi::Identity;
+use fos_messages::names::DirectoryKey;
 use fos_messages::rpc::{Address, Caller, Context, Operation, Outgoing, SendError, Serve, Served};
+use fos_naming::member::Naming;
+use fos_replicated_map::Member;
 use fos_runtime::Priority;
 use fos_runtime::port::{Class, Event, Incoming, LENT_MAX};
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 pub(super) fn world(seed: u64, cores: u32) -> World {
@@ -206,4 +209,23 @@ fn a_panic_ends_the_run_with_its_message() {
     while world.happen() {}
     assert!(world.failure().unwrap().contains("a careless sum"));
     world.close();
+}
+
+#[test]
+fn nothing_of_a_member_of_naming_is_left_when_its_process_has_ended() {
+    let world = world(3, 1);
+    let process = world.start("naming-0", 0);
+    let (runtime, left) = (process.runtime.clone(), Rc::new(RefCell::new(Weak::new())));
+    let member = left.clone();
+    process.spawn(Priority::Normal, async move {
+        let key = DirectoryKey([1, 2]);
+        let naming = Naming::first(runtime, Member::new(0, 1), key).await;
+        let naming = naming.unwrap_or_else(|_| panic!("nobody keeps it from beginning"));
+        *member.borrow_mut() = Rc::downgrade(&naming.replication);
+        std::future::pending::<()>().await;
+    });
+    run(&world);
+    assert!(left.borrow().upgrade().is_some());
+    world.close();
+    assert!(left.borrow().upgrade().is_none());
 }
