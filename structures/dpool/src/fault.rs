@@ -11,6 +11,8 @@ pub(crate) enum Fault {
     TakesBackUnasked,
     /// The owner is asked before all have begun the epoch without who ended.
     AsksUnfenced,
+    /// Members confirm that they are in the epoch and what they remember at once.
+    FencesOnce,
     /// What the owner names is taken without asking the members.
     SkipsCensus,
     /// What went out since the fence is not claimed.

@@ -1,7 +1,9 @@
 //! What ended members had. The eldest member finds it again:
 //!
-//! 1. *Fence.* Everybody confirms that its epoch does without them. From then on nothing of theirs is taken any more, so each of
-//!    their elements is with a member for good, outside, or nowhere; and everybody remembers what goes out or elsewhere.
+//! 1. *Fence.* Everybody confirms that its epoch does without them, and then once more. From the first time on nothing of theirs is
+//!    taken any more, and nothing sent to them, so each of their elements is with a member for good, outside, or nowhere; from the
+//!    second on everybody remembers what goes out or elsewhere. Were both one, what goes out at who has confirmed could come in at
+//!    who has not, and be sent to the ended from there: it would be remembered as somebody's, and is nowhere.
 //! 2. *The owner's records.* The owner names what they may have had and what was on its way to them, without what is outside.
 //! 3. *Census.* Everybody claims what is, or was at or since the fence, its own. What nobody claims was nowhere: it is the
 //!    eldest's. What was on its way between two members at their fences is the receiver's to claim if it had taken it, else the
@@ -53,6 +55,8 @@ enum Stage<T> {
     /// Nothing to do, or another's to do.
     #[default]
     Idle,
+    /// Waits for these to confirm that they are in the epoch.
+    Entering(BTreeSet<Member>),
     /// Waits for these to confirm; what was on its way to the ended so far.
     Fencing(BTreeSet<Member>, Vec<T>),
     /// Waits for the owner.
@@ -64,8 +68,9 @@ enum Stage<T> {
 /// What goes out or elsewhere from the fence on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Since<T> {
-    /// What was on its way at the fence: to whom, by which transfer.
-    open: BTreeMap<T, (Member, u64)>,
+    /// What was on its way at the fence: to whom, by which transfer. One that went out there and came in here again may be on
+    /// two ways, of which the first is not confirmed yet.
+    open: BTreeSet<(T, Member, u64)>,
     /// What was this member's since then and is not any more.
     gone: BTreeSet<T>,
 }
@@ -98,13 +103,19 @@ impl<T: Element> Recovery<T> {
         self.mourned.entry(member).or_default().extend(doubtful);
     }
 
-    /// These went out, or another has them.
+    /// These went out.
     pub fn note_gone(&mut self, elements: &[T], faults: Faults) {
-        if let Some(Since { open, gone }) =
-            self.since.as_mut().filter(|_| !faults.has(Fault::ForgetsWhatWent))
-        {
-            gone.extend(elements.iter().filter(|element| !open.contains_key(element)).cloned());
+        if let Some(since) = self.since.as_mut().filter(|_| !faults.has(Fault::ForgetsWhatWent)) {
+            since.gone.extend(elements.iter().cloned());
         }
+    }
+
+    /// Another has what was sent to it by this transfer. If that was before the fence, it was not this member's since then.
+    pub fn note_arrived(&mut self, at: Member, number: u64, elements: &[T], faults: Faults) {
+        let sent_since = |since: &Since<T>, element: &T| !since.open.contains(&(element.clone(), at, number));
+        let Some(since) = &self.since else { return };
+        let gone: Vec<T> = elements.iter().filter(|element| sent_since(since, element)).cloned().collect();
+        self.note_gone(&gone, faults);
     }
 
     fn learn(&mut self, dead: Vec<Member>) {
@@ -165,12 +176,24 @@ impl<T: Element> Pool<T> {
         if !is_mine || !self.recovery.is_under_way() || self.recovery.stage != Stage::Idle {
             return;
         }
+        self.recovery.stage = Stage::Entering(self.peers.keys().copied().collect());
+        self.broadcast(&Body::Fence { epoch: self.epoch, dead: self.recovery.dead() }, effects);
+        self.fence_when_all_are_in(effects);
+    }
+
+    fn fence_when_all_are_in(&mut self, effects: &mut Doing<T>) {
+        let Stage::Entering(silent) = &self.recovery.stage else { return };
+        if !silent.is_empty() && !self.faults.has(Fault::FencesOnce) {
+            return;
+        }
         let Report { dead, doubtful, taken, declined } = self.report();
         self.recovery.taken = Taken::default();
         self.recovery.note_taken(self.me, taken, declined);
         let others = self.peers.keys().copied().collect();
         self.recovery.stage = Stage::Fencing(others, doubtful);
-        self.broadcast(&Body::Fence { epoch: self.epoch, dead }, effects);
+        if !self.faults.has(Fault::FencesOnce) {
+            self.broadcast(&Body::Fence { epoch: self.epoch, dead }, effects);
+        }
         self.ask_the_owner(effects);
     }
 
@@ -178,7 +201,7 @@ impl<T: Element> Pool<T> {
     fn report(&mut self) -> Report<T> {
         let open = self.peers.iter().flat_map(|(to, peer)| {
             let transfers = peer.departing.iter();
-            transfers.flat_map(|(number, elements)| elements.iter().map(|one| (one.clone(), (*to, *number))))
+            transfers.flat_map(|(number, elements)| elements.iter().map(|one| (one.clone(), *to, *number)))
         });
         let open = open.collect();
         self.recovery.since = Some(Since { open, gone: BTreeSet::new() });
@@ -230,12 +253,20 @@ impl<T: Element> Pool<T> {
         if epoch != self.epoch {
             return;
         }
-        if let Stage::Fencing(silent, doubtful) = &mut self.recovery.stage {
-            silent.remove(&from);
-            doubtful.extend(report.doubtful);
-            self.recovery.learn(report.dead);
-            self.recovery.note_taken(from, report.taken, report.declined);
-            self.ask_the_owner(effects);
+        match &mut self.recovery.stage {
+            Stage::Entering(silent) => {
+                silent.remove(&from);
+                self.recovery.learn(report.dead);
+                self.fence_when_all_are_in(effects);
+            }
+            Stage::Fencing(silent, doubtful) => {
+                silent.remove(&from);
+                doubtful.extend(report.doubtful);
+                self.recovery.learn(report.dead);
+                self.recovery.note_taken(from, report.taken, report.declined);
+                self.ask_the_owner(effects);
+            }
+            _ => {}
         }
     }
 
@@ -276,22 +307,24 @@ impl<T: Element> Pool<T> {
     /// Which of these are, or were at or since the fence, this member's.
     fn claims(&self, asked: &[T]) -> Claims<T> {
         let mut own: BTreeSet<&T> = self.stock.iter().collect();
-        let (mut open, mut opened) = (Vec::new(), None);
-        if let Some(since) = &self.recovery.since {
-            own.extend(&since.gone);
-            opened = Some(&since.open);
-        }
-        let was_open = |element: &T| opened.and_then(|open| open.get(element)).copied();
+        let none = BTreeSet::new();
+        let since = self.recovery.since.as_ref();
+        let opened = since.map_or(&none, |since| &since.open);
+        own.extend(since.iter().flat_map(|since| &since.gone));
         // What was sent after the fence was this member's at it.
-        own.extend(self.departing().filter(|element| was_open(element).is_none()));
-        let mut elements = Vec::new();
+        let sent = self.peers.iter().flat_map(|(to, peer)| {
+            let transfers = peer.departing.iter();
+            transfers.flat_map(|(number, elements)| elements.iter().map(|one| (one, *to, *number)))
+        });
+        let sent_since = sent.filter(|(one, to, number)| !opened.contains(&((*one).clone(), *to, *number)));
+        own.extend(sent_since.map(|(one, ..)| one));
+        let (mut elements, mut open) = (Vec::new(), Vec::new());
         for element in asked {
             if own.contains(element) {
                 elements.push(element.clone());
-            } else if let Some((to, number)) = was_open(element)
-                && !self.faults.has(Fault::ForgetsDeparting)
-            {
-                open.push((element.clone(), to, number));
+            } else if !self.faults.has(Fault::ForgetsDeparting) {
+                let from = opened.range((element.clone(), Member(0), 0)..);
+                open.extend(from.take_while(|(one, ..)| one == element).cloned());
             }
         }
         Claims { elements, open }

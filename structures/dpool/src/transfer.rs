@@ -80,12 +80,14 @@ impl<T: Element> Pool<T> {
     pub(crate) fn note_header(&mut self, from: Member, header: Header) {
         let Some(peer) = self.peers.get_mut(&from) else { return };
         let mut arrived = Vec::new();
-        while let Some((_, elements)) = peer.departing.pop_front_if(|(number, _)| *number <= header.taken) {
-            arrived.extend(elements);
+        while let Some(transfer) = peer.departing.pop_front_if(|(number, _)| *number <= header.taken) {
+            arrived.push(transfer);
         }
         let under_way: usize = peer.departing.iter().map(|(_, elements)| elements.len()).sum();
         peer.estimate = header.stock as usize + under_way;
-        self.recovery.note_gone(&arrived, self.faults);
+        for (number, elements) in arrived {
+            self.recovery.note_arrived(from, number, &elements, self.faults);
+        }
     }
 
     /// Somebody wants elements.

@@ -1,7 +1,7 @@
 //! Broken rules, and the model or test that notices each: `tests/mutants.md` says the same in words.
 
 use super::town::Setup;
-use super::{kills, models, units};
+use super::{kills, models, property, units};
 use crate::fault::Fault;
 use std::vec::Vec;
 
@@ -20,10 +20,11 @@ const MUTANTS: &[(Fault, Judge)] = &[
     (Fault::ForgetsSent, Judge::Model(models::take_and_a_death_exactly)),
     (Fault::TakesBackUnasked, Judge::Model(models::take_and_a_death)),
     (Fault::AsksUnfenced, Judge::Model(models::takes_and_a_death)),
+    (Fault::FencesOnce, Judge::Unit(property::what_goes_round_the_fence_is_found)),
     (Fault::SkipsCensus, Judge::Model(models::take_and_a_death)),
     (Fault::ForgetsWhatWent, Judge::Model(models::takes_and_a_death)),
     (Fault::ForgetsDeparting, Judge::Model(models::take_beside_a_death)),
-    (Fault::ClaimsWhatWasTaken, Judge::Model(models::passed_on_and_a_death)),
+    (Fault::ClaimsWhatWasTaken, Judge::Unit(units::what_was_taken_is_not_the_senders)),
     (Fault::HidesDeclined, Judge::Unit(units::what_is_declined_is_still_the_senders)),
     (Fault::NeverRecovers, Judge::Model(models::take_and_a_death)),
     (Fault::ForgetsMourned, Judge::Model(models::take_and_two_deaths)),

@@ -2,6 +2,7 @@
 
 use super::models::SMALL;
 use super::town::{Event, Setup, Town, Wish};
+use crate::fault::Fault;
 use crate::{Placement, Policy, Scheme, Thresholds};
 use fos_container::world::Action;
 use proptest::prelude::*;
@@ -111,4 +112,18 @@ proptest! {
             }
         }
     }
+}
+
+/// An element goes out at who has confirmed that it is in the epoch, comes in at who is not in it yet, and is sent from there to who
+/// ended: a town in which the random runs found it lost. Whether all is well.
+pub fn what_goes_round_the_fence_is_found(fault: Option<Fault>) -> bool {
+    let stocks = std::vec![std::vec![0, 9, 10], std::vec![1, 4, 6], std::vec![2, 3, 5, 7, 8], std::vec![11]];
+    let takes = [(0, 1), (1, 1), (0, 2), (3, 1)].map(|(place, least)| Wish::Take(place, least));
+    let [first, second, third, fourth] = takes;
+    let [zero, two] = [0, 2].map(Wish::Give);
+    let wishes = std::vec![zero, first, zero, second, third, fourth, two, fourth, zero, zero, zero, fourth];
+    let policy = Policy { placement: Placement::Distributed(Scheme::Estimate), thresholds: SMALL };
+    let setup = Setup { stocks, wishes, deaths: 1, ticks: 200, policy, is_exact: false, fault };
+    let choices = [11928, 63480, 53736, 38184, 880, 3848, 1728, 16248, 37688, 64832, 42080, 22744];
+    run(&setup, &choices).is_ok()
 }

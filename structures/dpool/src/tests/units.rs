@@ -164,24 +164,41 @@ pub fn who_leaves_waits_until_all_know(fault: Option<Fault>) -> bool {
     waited && effects.contains(&Effect::Left)
 }
 
-/// What a leaver declined before the fence, and its sender has not heard of yet, is not found a second time.
-pub fn what_is_declined_is_still_the_senders(fault: Option<Fault>) -> bool {
+/// The eldest looks for what an ended member had. The second says that 7 was on its way to the third by its first transfer, which
+/// the third says it had taken, or had declined: what the eldest has in the end.
+fn found_of_one_on_its_way(fault: Option<Fault>, was_declined: bool) -> Option<Vec<u8>> {
     let (three, header) = (Member(3), crate::Header::default());
     let mut pool = Pool::new(ONE, Policy::distributed(Scheme::OnDemand));
     pool.faults.planted = fault;
     let mut effects = Vec::new();
     pool.epoch(Epoch(1), &[ONE, TWO, three, Member(4)], &mut effects);
     pool.epoch(Epoch(2), &[ONE, TWO, three], &mut effects);
+    let epoch = Epoch(2);
     let mut say = |from, body| pool.hear(from, crate::Message { header, body }, &mut effects);
-    let (epoch, dead) = (Epoch(2), Vec::new());
-    let (taken, declined) = (vec![(TWO, 1)], vec![(TWO, 1)]);
-    say(TWO, Body::Fenced { epoch, dead: dead.clone(), doubtful: vec![], taken: vec![], declined: vec![] });
-    say(three, Body::Fenced { epoch, dead, doubtful: vec![], taken, declined });
+    let fenced = |taken: &[(Member, u64)], declined: &[(Member, u64)]| {
+        let (taken, declined) = (taken.to_vec(), declined.to_vec());
+        Body::Fenced { epoch, dead: vec![], doubtful: vec![], taken, declined }
+    };
+    // Once that they are in the epoch, once that they remember.
+    for _ in 0..2 {
+        say(TWO, fenced(&[], &[]));
+        say(three, fenced(&[(TWO, 1)], if was_declined { &[(TWO, 1)] } else { &[] }));
+    }
     pool.ask(Ticket(1), Request::Found { epoch, elements: vec![7] }, &mut effects);
     let mut say = |from, body| pool.hear(from, crate::Message { header, body }, &mut effects);
     say(TWO, Body::Claims { epoch, part: 0, elements: vec![], open: vec![(7, three, 1)] });
     say(three, Body::Claims { epoch, part: 0, elements: vec![], open: vec![] });
-    !pool.is_recovering() && pool.stock().is_empty()
+    (!pool.is_recovering()).then(|| pool.stock().to_vec())
+}
+
+/// What a leaver declined before the fence, and its sender has not heard of yet, is not found a second time.
+pub fn what_is_declined_is_still_the_senders(fault: Option<Fault>) -> bool {
+    found_of_one_on_its_way(fault, true) == Some(vec![])
+}
+
+/// What had been taken, and is nobody's, was sent on to who ended: it is found.
+pub fn what_was_taken_is_not_the_senders(fault: Option<Fault>) -> bool {
+    found_of_one_on_its_way(fault, false) == Some(vec![7])
 }
 
 #[test]
@@ -189,6 +206,7 @@ fn removes_search_and_the_excluded_stop() {
     assert!(removes_find_what_is_anywhere(None));
     assert!(who_is_out_serves_nobody(None));
     assert!(what_is_declined_is_still_the_senders(None));
+    assert!(what_was_taken_is_not_the_senders(None));
     assert!(who_leaves_waits_until_all_know(None));
 }
 

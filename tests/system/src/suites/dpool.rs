@@ -15,6 +15,6 @@ pub fn run(runner: &mut Runner) {
     libtest::build_and_run(runner, || Ok(LIBRARIES.map(str::to_owned).to_vec()), "dev");
     let (from, seeds) = (runner.seed(), if runner.long() { 5_000 } else { 150 });
     runner.test(format!("dpool: {seeds} seeds from {from} hold, whatever goes wrong"), || {
-        sim::sweep(&["dpool", "--seeds", &seeds.to_string(), "--from", &from.to_string()], seeds / 2)
+        sim::sweep(&["dpool", "--seeds", &seeds.to_string(), "--from", &from.to_string()], seeds / 4)
     });
 }
