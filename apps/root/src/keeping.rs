@@ -128,9 +128,7 @@ impl Caller for Poster {
     fn post(&self, to: &Address, operation: &Operation, body: WriteBody<'_>) -> Result<(), SendError> {
         let mut message = Outgoing::default();
         body(message.end()).map_err(|Unwritable| SendError::Unwritable)?;
-        let Operation { interface, version, number: operation, .. } = *operation;
-        let (kind, status) = (Kind::Post, Status::Done);
-        let envelope = Envelope { request: 0, interface, operation, epoch: 0, kind, status, version };
+        let envelope = Envelope::to_ask(operation, Kind::Post);
         let sent = Sender::new(to.key).send(message.sealed(envelope.to_bytes()));
         sent.map(drop).map_err(|_| SendError::Closed)
     }
