@@ -13,10 +13,10 @@ use fos_abi::Identity;
 use fos_demo::charter::MARKS;
 use fos_demo::process::Process;
 use fos_demo::show::{Show, Size};
-use fos_messages::names::{DirectoryKey, NameError, NamesClient, NamesStarterDispatcher, Path, STARTER};
+use fos_messages::names::{DirectoryKey, NameError, NamesClient, Path, STARTER};
 use fos_messages::programs::{Order, ProgramsClient, Started};
 use fos_messages::rpc::{Address, CallError};
-use fos_naming::starter::{Starter, StarterService};
+use fos_naming::starter::Starter;
 use fos_runtime::port::{Class, Port};
 use fos_runtime::{Names, Priority, Runtime, Within};
 use libfos::clock::Clock;
@@ -63,10 +63,7 @@ struct Demo {
 
 /// Starts both fleets, and ends a member of each under load.
 pub fn run(start: &Start, server: &Server, root: &ProgramsClient<Within>) -> Result<(), String> {
-    let root_key = DirectoryKey([server.port.random(), server.port.random()]);
-    let starter = Starter::new(root_key);
-    let service = NamesStarterDispatcher::new(Rc::new(StarterService(starter.clone())));
-    server.runtime.serve(Class::External, service);
+    let (starter, root_key) = Starter::serve(&server.runtime);
     let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
     Root::of_program(start)
         .and_then(|root| root.register(STARTER, server.port.address(Class::External).key, deadline))

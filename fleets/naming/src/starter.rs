@@ -5,8 +5,10 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use fos_abi::Identity;
-use fos_messages::names::{Beginning, DirectoryKey, NamesStarter, Peer, STARTED_MAX};
+use fos_messages::names::{Beginning, DirectoryKey, NamesStarter, NamesStarterDispatcher, Peer, STARTED_MAX};
 use fos_messages::rpc::{Address, Context, Instead, Never};
+use fos_runtime::Runtime;
+use fos_runtime::port::Class;
 
 struct Expected {
     identity: Identity,
@@ -25,6 +27,17 @@ impl Starter {
     /// Of a fleet whose first member makes `/` with this key.
     pub fn new(root_key: DirectoryKey) -> Rc<Starter> {
         Rc::new(Starter { root_key, expected: RefCell::default(), entered: Cell::new(0) })
+    }
+
+    /// One with a key of its own making, that hears whoever reaches this runtime from outside; how it is found is the caller's to
+    /// see to ([`STARTER`](fos_messages::names::STARTER)).
+    pub fn serve(runtime: &Runtime) -> (Rc<Starter>, DirectoryKey) {
+        let port = runtime.port();
+        let root_key = DirectoryKey([port.random(), port.random()]);
+        let starter = Starter::new(root_key);
+        let service = NamesStarterDispatcher::new(Rc::new(StarterService(starter.clone())));
+        runtime.serve(Class::External, service);
+        (starter, root_key)
     }
 
     /// A process was started as a member. Those beyond [`STARTED_MAX`] are never heard.

@@ -6,10 +6,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use fos_abi::Identity;
-use fos_messages::names::{DirectoryKey, NamesStarterDispatcher, Path, STARTER};
+use fos_messages::names::{DirectoryKey, Path, STARTER};
 use fos_messages::pages::NAME;
 use fos_messages::programs::{Order, ProgramsClient, Started};
-use fos_naming::starter::{Starter, StarterService};
+use fos_naming::starter::Starter;
 use fos_pages::charter::{MARKS, arguments, charter, found};
 use fos_pages::member::PROGRAM;
 use fos_runtime::port::{Class, Port};
@@ -36,10 +36,7 @@ pub struct Fleet {
 
 /// Who introduces members of naming, under the name by which they find it.
 pub fn starter(start: &Start, server: &Server) -> Result<(Rc<Starter>, DirectoryKey), String> {
-    let key = DirectoryKey([server.port.random(), server.port.random()]);
-    let starter = Starter::new(key);
-    let service = NamesStarterDispatcher::new(Rc::new(StarterService(starter.clone())));
-    server.runtime.serve(Class::External, service);
+    let (starter, key) = Starter::serve(&server.runtime);
     let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
     let registered = Root::of_program(start)
         .and_then(|root| root.register(STARTER, server.port.address(Class::External).key, deadline));

@@ -9,11 +9,11 @@ use core::time::Duration;
 
 use fos_abi::Identity;
 use fos_abi::key::KeyRights;
-use fos_messages::names::{DirectoryKey, Entry, NamesStarterDispatcher, Path, STARTER};
+use fos_messages::names::{DirectoryKey, Entry, Path, STARTER};
 use fos_messages::programs::{Order, ProgramsClient, Started};
 use fos_messages::rpc::{Address, CallError};
 use fos_messages::start::KeyBytes;
-use fos_naming::starter::{Starter, StarterService};
+use fos_naming::starter::Starter;
 use fos_runtime::port::{Class, Port};
 use fos_runtime::{Names, Within};
 use libfos::Start;
@@ -88,11 +88,8 @@ fn order(
 
 /// Starts naming, and is found there under the name.
 fn register(start: &Start, server: &Server, root: &ProgramsClient<Within>, address: Address) -> Outcome {
-    let key = || DirectoryKey([server.port.random(), server.port.random()]);
-    let (root_key, own_key) = (key(), key());
-    let starter = Starter::new(root_key);
-    let service = NamesStarterDispatcher::new(Rc::new(StarterService(starter.clone())));
-    server.runtime.serve(Class::External, service);
+    let (starter, root_key) = Starter::serve(&server.runtime);
+    let own_key = DirectoryKey([server.port.random(), server.port.random()]);
     let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
     Root::of_program(start)
         .and_then(|root| root.register(STARTER, server.port.address(Class::External).key, deadline))

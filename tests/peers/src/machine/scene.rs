@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use fos_abi::Identity;
-use fos_messages::names::{DirectoryKey, NamesStarterDispatcher, Path, STARTER};
+use fos_messages::names::{DirectoryKey, Path, STARTER};
 use fos_messages::programs::{Order, ProgramsClient, Started};
 use fos_messages::rpc::Address;
-use fos_naming::starter::{Starter, StarterService};
+use fos_naming::starter::Starter;
 use fos_runtime::port::{Class, Port};
 use fos_runtime::{Names, Within};
 use libfos::Start;
@@ -63,10 +63,7 @@ impl Scene<'_> {
         let server = Server::create(&mut memory, start).map_err(line)?;
         let root = programs(start).ok_or("the image does not let it start programs")?;
         let root = ProgramsClient::new(server.runtime.within(PATIENCE), root);
-        let root_key = DirectoryKey([server.port.random(), server.port.random()]);
-        let starter = Starter::new(root_key);
-        let service = NamesStarterDispatcher::new(Rc::new(StarterService(starter.clone())));
-        server.runtime.serve(Class::External, service);
+        let (starter, root_key) = Starter::serve(&server.runtime);
         let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
         Root::of_program(start)
             .and_then(|root| root.register(STARTER, server.port.address(Class::External).key, deadline))
