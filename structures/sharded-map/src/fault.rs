@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     NeverAsksAgain,
     /// A leaver does not wait until the others know.
     LeavesUnheard,
+    /// When all leave, who goes later begins anew what went with the others.
+    BeginsAnewAtTheEnd,
     /// The later of two versions does not win.
     LastComerWins,
     /// Members that have a shard do not compare it.

@@ -1,6 +1,8 @@
 //! How a member goes and leaves nothing behind: it says so, and everybody places its shards elsewhere. Whoever leads them, or it
-//! itself, copies them; it has left when it has none, all know, and its own server's requests are answered. When nobody stays to whom
-//! it could hand on, it goes with what it has, like one that ends.
+//! itself, copies them; it has left when it has none, all know, and its own server's requests are answered.
+//!
+//! When nobody stays to whom it could hand on, the map ends: each member goes with what it has. What those that go later still
+//! ask of it is interrupted; nobody answers as if nothing had ever been there.
 
 use crate::fault::Fault;
 use crate::share::{Doing, Map, Standing};
@@ -24,13 +26,18 @@ impl<K: Key, V: Clone> Map<K, V> {
         self.say(from, Body::Heard, effects);
     }
 
+    /// Whether all members leave, as far as is known here.
+    pub(crate) fn nobody_stays(&self) -> bool {
+        let leaves = matches!(self.standing, Standing::Leaving | Standing::Left);
+        leaves && self.others().all(|member| self.leaving.contains(&member))
+    }
+
     pub(crate) fn go_if_done(&mut self, effects: &mut Doing<K, V>) {
         let is_known = self.others().all(|member| self.heard.contains(&member));
-        let nobody_stays = self.others().all(|member| self.leaving.contains(&member));
         let has_none = self.strong.replicas.is_empty() && self.eventual.shards.is_empty();
         let may_go = self.standing == Standing::Leaving
             && self.requests.is_empty()
-            && (has_none || nobody_stays)
+            && (has_none || self.nobody_stays())
             && (is_known || self.faults.has(Fault::LeavesUnheard))
             && (self.strong.is_open || !self.is_strong());
         if may_go {

@@ -134,10 +134,17 @@ impl<K: Key, V: Clone> Map<K, V> {
         effects.push(Effect::Answer { ticket, answer });
     }
 
+    /// Nobody will answer this.
+    pub(crate) fn interrupt_one(&mut self, number: u64, effects: &mut Doing<K, V>) {
+        let Some(Pending { ticket, shard, .. }) = self.requests.pending.remove(&number) else { return };
+        self.requests.writing.remove(&shard);
+        self.requests.is_due = true;
+        effects.push(Effect::Answer { ticket, answer: Answer::Interrupted });
+    }
+
     /// Nobody will answer what is under way.
     pub(crate) fn interrupt(&mut self, effects: &mut Doing<K, V>) {
-        for (_, Pending { ticket, .. }) in core::mem::take(&mut self.requests.pending) {
-            effects.push(Effect::Answer { ticket, answer: Answer::Interrupted });
-        }
+        let numbers: Vec<u64> = self.requests.pending.keys().copied().collect();
+        numbers.into_iter().for_each(|number| self.interrupt_one(number, effects));
     }
 }

@@ -44,6 +44,7 @@ pub enum Answer<V> {
     Busy,
     /// This member is none yet, or leaves: ask another. Nothing was done.
     NotServing,
-    /// The others have gone on without this member: what was asked may have been done, or may yet be.
+    /// The others have gone on without this member, or all leave and who had the key has gone: what was asked may have been done, or
+    /// may yet be.
     Interrupted,
 }

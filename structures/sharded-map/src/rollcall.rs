@@ -126,6 +126,9 @@ impl<K: Key, V: Clone> Map<K, V> {
             return;
         }
         if best.is_none() {
+            if self.nobody_stays() && !self.faults.has(Fault::BeginsAnewAtTheEnd) {
+                return;
+            }
             let is_first = self.strong.reports.values().all(|(_, is_new)| *is_new);
             self.strong.lost += u64::from(!is_first);
             self.strong.replicas.insert(shard, Replica::new(true));
@@ -181,7 +184,8 @@ impl<K: Key, V: Clone> Map<K, V> {
         true
     }
 
-    /// A request for the leader of a shard. Who has handed it over sends it on.
+    /// A request for the leader of a shard. Who has handed it over sends it on. Who leads what nobody has any more, since the map
+    /// ends, interrupts those of its own server; others ask again when it has gone.
     pub(crate) fn asked(
         &mut self,
         shard: u16,
@@ -192,7 +196,10 @@ impl<K: Key, V: Clone> Map<K, V> {
         let faults = self.faults;
         match self.strong.leaders.get(&shard).copied() {
             Some((_, leader)) if leader == self.me => {
-                self.leading(shard, |replica, out| replica.asked(asked, faults, out), effects);
+                let step = |replica: &mut Replica<K, V>, out: &mut Out<K, V>| replica.asked(asked, faults, out);
+                if !self.leading(shard, step, effects) && origin == self.me {
+                    self.interrupt_one(number, effects);
+                }
             }
             Some((_, leader)) => {
                 let Asked { origin, number, operation } = asked;

@@ -155,6 +155,12 @@ pub fn two_leave() -> Setup {
     Setup { wishes: vec![Wish::Leave(0), Wish::Leave(1)], ..leave_and_a_write() }
 }
 
+/// All leave, while one asks.
+pub fn all_leave() -> Setup {
+    let wishes = vec![Wish::Leave(0), Wish::Leave(1), Wish::Get(0, 0), Wish::Get(1, 0), Wish::Put(1, 0)];
+    Setup { members: 2, keys: 1, wishes, policy: Policy { replicas: 1, ..STRONG }, ..write_and_read() }
+}
+
 /// Two write one key of an eventual map.
 pub fn eventual_writes() -> Setup {
     let wishes = vec![Wish::Put(0, 0), Wish::Put(1, 0), Wish::Remove(2, 0)];
@@ -199,6 +205,7 @@ models! {
     the_third_leaves_and_a_write,
     leave_and_a_death,
     two_leave,
+    all_leave,
     eventual_writes,
     eventual_write_and_a_death,
     eventual_join,

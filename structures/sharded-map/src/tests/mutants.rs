@@ -31,6 +31,7 @@ const MUTANTS: &[(Fault, Judge)] = &[
     (Fault::SaysWholeEarly, Judge::Model(models::join_a_write_and_a_death)),
     (Fault::NeverAsksAgain, Judge::Model(models::write_and_a_death)),
     (Fault::LeavesUnheard, Judge::Unit(units::who_leaves_waits_until_all_know)),
+    (Fault::BeginsAnewAtTheEnd, Judge::Model(models::all_leave)),
     (Fault::LastComerWins, Judge::Unit(units::the_last_writer_wins)),
     (Fault::LastComerWins, Judge::Model(models::eventual_writes)),
     (Fault::NeverCompares, Judge::Model(models::eventual_write_and_a_death)),
