@@ -10,15 +10,20 @@
 //! | `roll` | whose messages are heard now, later, or never |
 //! | `statistics` | what every container counts |
 //! | `world` | how tests let everything happen in any order (feature `world`) |
+//! | `town` | how tests try a world with clients: to closure, at random, with an end at every message (the same) |
 //!
 //! `docs/structures.md` says how to add one. `fos-carrier` runs any of them in a fleet.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "world")]
+extern crate std;
 
 mod roll;
 mod statistics;
+#[cfg(feature = "world")]
+pub mod town;
 #[cfg(feature = "world")]
 pub mod world;
 

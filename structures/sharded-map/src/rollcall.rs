@@ -196,7 +196,8 @@ impl<K: Key, V: Clone> Map<K, V> {
         let faults = self.faults;
         match self.strong.leaders.get(&shard).copied() {
             Some((_, leader)) if leader == self.me => {
-                let step = |replica: &mut Replica<K, V>, out: &mut Out<K, V>| replica.asked(asked, faults, out);
+                let step =
+                    |replica: &mut Replica<K, V>, out: &mut Out<K, V>| replica.asked(asked, faults, out);
                 if !self.leading(shard, step, effects) && origin == self.me {
                     self.interrupt_one(number, effects);
                 }

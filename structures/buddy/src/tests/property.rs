@@ -1,9 +1,9 @@
 //! Towns that are larger than a model checker can exhaust, run at random; and members beside the slow obvious twin, a set of
 //! frames.
 
-use super::town::{Event, Setup, Town, Wish};
+use super::town::{Setup, Town, Wish};
 use crate::Block;
-use fos_container::world::Action;
+use fos_container::town::{Town as _, at_random};
 use proptest::prelude::*;
 use std::vec::Vec;
 
@@ -33,27 +33,6 @@ fn stocks() -> impl Strategy<Value = Vec<Vec<(u64, u8)>>> {
     })
 }
 
-/// Lets things happen as `choices` say, then lets the town come to rest.
-fn run(setup: &Setup, choices: &[u16]) -> Result<(), TestCaseError> {
-    let mut town = Town::new(setup);
-    let mut events = Vec::new();
-    for choice in choices {
-        events.clear();
-        town.events(setup, &mut events);
-        // Ends are rare.
-        let is_end = |event: &Event| matches!(event, Event::In(Action::Die(_) | Action::DeliverAndDie(..)));
-        if choice % 8 != 0 && events.iter().any(|event| !is_end(event)) {
-            events.retain(|event| !is_end(event));
-        }
-        let Some(event) = events.get(usize::from(choice / 8) % events.len().max(1)) else { break };
-        town.perform(setup, *event);
-        prop_assert_eq!(town.violation, None);
-    }
-    town.drain(setup);
-    prop_assert_eq!(town.flaw(), None);
-    Ok(())
-}
-
 /// How many frames of the largest block that could be free, if all halves have come together.
 fn largest_possible(town: &Town) -> Option<u8> {
     let mut free: std::collections::BTreeSet<Block> = town.free().into_iter().collect();
@@ -77,7 +56,8 @@ proptest! {
         deaths in 0..3_u8,
         choices in proptest::collection::vec(any::<u16>(), 1..400),
     ) {
-        run(&Setup { stocks, wishes, deaths, ticks: 200, fault: None }, &choices)?;
+        let setup = Setup { stocks, wishes, deaths, ticks: 200, fault: None };
+        prop_assert_eq!(at_random::<Town>(&setup, &choices), None);
     }
 
     /// One thing after the other: an allocation is served exactly when a single allocator with the same frames could serve it.
@@ -92,7 +72,7 @@ proptest! {
             let (before, possible) = (town.outside.len(), largest_possible(&town));
             town.wish_alone(&setup, wish);
             town.drain(&setup);
-            prop_assert_eq!(town.flaw(), None);
+            prop_assert_eq!(town.flaw(&setup), None);
             if let Wish::Take(_, order) = wish {
                 prop_assert_eq!(town.outside.len() > before, possible >= Some(order));
             }

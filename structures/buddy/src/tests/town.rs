@@ -64,6 +64,12 @@ pub enum Event {
     Owner,
 }
 
+impl From<Action> for Event {
+    fn from(action: Action) -> Event {
+        Event::In(action)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Town {
     pub world: World<Buddy>,
@@ -95,9 +101,14 @@ fn share(place: usize, setup: &Setup) -> Buddy {
     share
 }
 
-impl Town {
+impl fos_container::town::Town for Town {
+    type Container = Buddy;
+    type Setup = Setup;
+    type Event = Event;
+    type Violation = Violation;
+
     /// All first members have begun and have their stocks.
-    pub fn new(setup: &Setup) -> Town {
+    fn new(setup: &Setup) -> Town {
         let shares = (0..setup.stocks.len()).map(|place| share(place, setup)).collect();
         let mut town = Town {
             world: World::new(shares),
@@ -124,8 +135,20 @@ impl Town {
         town
     }
 
+    fn world(&self) -> &World<Buddy> {
+        &self.world
+    }
+
+    fn world_mut(&mut self) -> &mut World<Buddy> {
+        &mut self.world
+    }
+
+    fn in_world(event: &Event) -> Option<Action> {
+        if let Event::In(action) = event { Some(*action) } else { None }
+    }
+
     /// What can happen next.
-    pub fn events(&self, setup: &Setup, events: &mut Vec<Event>) {
+    fn events(&self, setup: &Setup, events: &mut Vec<Event>) {
         let mut actions = Vec::new();
         self.world.actions(&mut actions);
         actions.retain(|action| self.ticks > 0 || !matches!(action, Action::Tick(_)));
@@ -141,17 +164,8 @@ impl Town {
         );
     }
 
-    fn is_possible(&self, setup: &Setup, wish: usize) -> bool {
-        let serves = |place: &usize| self.world.places.contains_key(&member(*place));
-        match &setup.wishes[wish] {
-            Wish::Take(place, _) | Wish::Leave(place) => serves(place),
-            Wish::Give(place) | Wish::GiveHalf(place) => serves(place) && !self.outside.is_empty(),
-            Wish::Join => true,
-        }
-    }
-
     /// Lets one thing happen.
-    pub fn perform(&mut self, setup: &Setup, event: Event) {
+    fn perform(&mut self, setup: &Setup, event: Event) {
         match event {
             Event::In(action) => {
                 match action {
@@ -169,6 +183,50 @@ impl Town {
             }
         }
         self.listen();
+    }
+
+    fn allow(&mut self, deaths: u8, ticks: u16) {
+        (self.deaths, self.ticks) = (deaths, ticks);
+    }
+
+    fn violation(&self) -> Option<Violation> {
+        self.violation
+    }
+
+    /// What is wrong although nothing more will happen.
+    fn flaw(&self, _: &Setup) -> Option<Violation> {
+        if self.violation.is_some() || self.world.places.is_empty() {
+            return self.violation;
+        }
+        if !self.asked.is_empty() {
+            return Some(Violation::Unanswered);
+        }
+        let free = self.free();
+        let held = free.iter().chain(&self.outside).flat_map(|block| block.range());
+        let held: BTreeSet<u64> = held.collect();
+        if let Some(frame) = self.universe.difference(&held).next() {
+            return Some(Violation::Lost(*frame));
+        }
+        // A timer would help.
+        if self.world.places.values().any(|place| place.container.wants_ticks()) {
+            return None;
+        }
+        if !self.leaving.is_empty() {
+            return Some(Violation::StillThere);
+        }
+        let is_apart = |block: &&Block| block.buddy().is_some_and(|buddy| free.contains(&buddy));
+        free.iter().find(is_apart).map(|block| Violation::Apart(*block))
+    }
+}
+
+impl Town {
+    fn is_possible(&self, setup: &Setup, wish: usize) -> bool {
+        let serves = |place: &usize| self.world.places.contains_key(&member(*place));
+        match &setup.wishes[wish] {
+            Wish::Take(place, _) | Wish::Leave(place) => serves(place),
+            Wish::Give(place) | Wish::GiveHalf(place) => serves(place) && !self.outside.is_empty(),
+            Wish::Join => true,
+        }
     }
 
     fn wish(&mut self, setup: &Setup, place: usize) {
@@ -270,65 +328,6 @@ impl Town {
     /// What is free anywhere.
     pub fn free(&self) -> Vec<Block> {
         self.world.places.values().flat_map(|place| place.container.store().blocks()).collect()
-    }
-
-    /// Whether nothing is left to do but what a timer does.
-    pub fn is_at_rest(&self, setup: &Setup) -> bool {
-        let mut events = Vec::new();
-        self.events(setup, &mut events);
-        events.iter().all(|event| matches!(event, Event::In(Action::Die(_))))
-    }
-
-    /// What is wrong although nothing more will happen.
-    pub fn flaw(&self) -> Option<Violation> {
-        if self.violation.is_some() || self.world.places.is_empty() {
-            return self.violation;
-        }
-        if !self.asked.is_empty() {
-            return Some(Violation::Unanswered);
-        }
-        let free = self.free();
-        let held = free.iter().chain(&self.outside).flat_map(|block| block.range());
-        let held: BTreeSet<u64> = held.collect();
-        if let Some(frame) = self.universe.difference(&held).next() {
-            return Some(Violation::Lost(*frame));
-        }
-        // A timer would help.
-        if self.world.places.values().any(|place| place.container.wants_ticks()) {
-            return None;
-        }
-        if !self.leaving.is_empty() {
-            return Some(Violation::StillThere);
-        }
-        let is_apart = |block: &&Block| block.buddy().is_some_and(|buddy| free.contains(&buddy));
-        free.iter().find(is_apart).map(|block| Violation::Apart(*block))
-    }
-
-    /// Lets everything happen that is under way, by turns, and timers go off as long as something comes of it.
-    pub fn drain(&mut self, setup: &Setup) {
-        const ROUNDS: usize = 60;
-        for _ in 0..ROUNDS {
-            self.run_out(setup);
-            let mut actions = Vec::new();
-            self.world.actions(&mut actions);
-            if actions.is_empty() || self.violation.is_some() {
-                return;
-            }
-            self.ticks = actions.len() as u16;
-            actions.into_iter().for_each(|action| self.perform(setup, Event::In(action)));
-        }
-        self.run_out(setup);
-    }
-
-    /// Everything but timers and ends.
-    fn run_out(&mut self, setup: &Setup) {
-        (self.deaths, self.ticks) = (0, 0);
-        loop {
-            let mut events = Vec::new();
-            self.events(setup, &mut events);
-            let Some(event) = events.first().filter(|_| self.violation.is_none()) else { return };
-            self.perform(setup, *event);
-        }
     }
 
     /// The order of the largest block that is free anywhere.

@@ -4,6 +4,7 @@ use super::town::{Setup, Town, block};
 use crate::fault::Fault;
 use crate::limits::WAITING_MAX;
 use crate::{Answer, Block, Body, Buddy, Header, Message, ORDER_MAX, Request};
+use fos_container::town::Town as _;
 use fos_container::{Container, Effect, Effects, Epoch, Member, Ticket};
 use std::vec;
 use std::vec::Vec;
@@ -207,7 +208,7 @@ pub fn allocations_find_what_is_anywhere(fault: Option<Fault>) -> bool {
     let setup = Setup { fault, ..super::models::take() };
     let mut town = Town::new(&setup);
     town.drain(&setup);
-    town.flaw().is_none() && town.outside.len() == 1
+    town.flaw(&setup).is_none() && town.outside.len() == 1
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Towns that are larger than a model checker can exhaust, run at random; and pools beside the slow obvious twin, a set.
 
 use super::models::SMALL;
-use super::town::{Event, Setup, Town, Wish};
+use super::town::{Setup, Town, Wish};
 use crate::fault::Fault;
 use crate::{Placement, Policy, Scheme, Thresholds};
-use fos_container::world::Action;
+use fos_container::town::{Town as _, at_random};
 use proptest::prelude::*;
 use std::vec::Vec;
 
@@ -48,27 +48,6 @@ fn stocks() -> impl Strategy<Value = Vec<Vec<u8>>> {
     })
 }
 
-/// Lets things happen as `choices` say, then lets the town come to rest.
-fn run(setup: &Setup, choices: &[u16]) -> Result<(), TestCaseError> {
-    let mut town = Town::new(setup);
-    let mut events = Vec::new();
-    for choice in choices {
-        events.clear();
-        town.events(setup, &mut events);
-        // Ends are rare.
-        let is_end = |event: &Event| matches!(event, Event::In(Action::Die(_) | Action::DeliverAndDie(..)));
-        if choice % 8 != 0 && events.iter().any(|event| !is_end(event)) {
-            events.retain(|event| !is_end(event));
-        }
-        let Some(event) = events.get(usize::from(choice / 8) % events.len().max(1)) else { break };
-        town.perform(setup, *event);
-        prop_assert_eq!(town.violation, None);
-    }
-    town.drain(setup);
-    prop_assert_eq!(town.flaw(), None);
-    Ok(())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -81,7 +60,8 @@ proptest! {
         is_exact: bool,
         choices in proptest::collection::vec(any::<u16>(), 1..400),
     ) {
-        run(&Setup { stocks, wishes, deaths, ticks: 200, policy, is_exact, fault: None }, &choices)?;
+        let setup = Setup { stocks, wishes, deaths, ticks: 200, policy, is_exact, fault: None };
+        prop_assert_eq!(at_random::<Town>(&setup, &choices), None);
     }
 
     /// One thing after the other: a remove is served exactly when a set with the same elements could serve it.
@@ -101,7 +81,7 @@ proptest! {
             let before = town.outside.len();
             town.wish_alone(&setup, wish);
             town.drain(&setup);
-            prop_assert_eq!(town.flaw(), None);
+            prop_assert_eq!(town.flaw(&setup), None);
             let after = town.outside.len();
             match wish {
                 Wish::Take(_, least) if all - before >= least => {
@@ -125,5 +105,5 @@ pub fn what_goes_round_the_fence_is_found(fault: Option<Fault>) -> bool {
     let policy = Policy { placement: Placement::Distributed(Scheme::Estimate), thresholds: SMALL };
     let setup = Setup { stocks, wishes, deaths: 1, ticks: 200, policy, is_exact: false, fault };
     let choices = [11928, 63480, 53736, 38184, 880, 3848, 1728, 16248, 37688, 64832, 42080, 22744];
-    run(&setup, &choices).is_ok()
+    at_random::<Town>(&setup, &choices).is_none()
 }

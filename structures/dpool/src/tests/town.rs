@@ -29,7 +29,7 @@ pub struct Setup {
     /// What happens, in any order.
     pub wishes: Vec<Wish>,
     pub deaths: u8,
-    pub ticks: u8,
+    pub ticks: u16,
     pub policy: Policy,
     /// The owner names just what the ended had and the doubtful, instead of all that is not outside.
     pub is_exact: bool,
@@ -60,6 +60,12 @@ pub enum Event {
     Owner,
 }
 
+impl From<Action> for Event {
+    fn from(action: Action) -> Event {
+        Event::In(action)
+    }
+}
+
 type Asked = BTreeMap<Ticket, (Member, Wish)>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +81,7 @@ pub struct Town {
     /// What ended members had.
     had: BTreeMap<Member, BTreeSet<u8>>,
     deaths: u8,
-    ticks: u8,
+    ticks: u16,
     leaving: BTreeSet<Member>,
     pub violation: Option<Violation>,
 }
@@ -90,9 +96,14 @@ fn pool(place: usize, setup: &Setup) -> Pool<u8> {
     pool
 }
 
-impl Town {
+impl fos_container::town::Town for Town {
+    type Container = Pool<u8>;
+    type Setup = Setup;
+    type Event = Event;
+    type Violation = Violation;
+
     /// All first members have begun and have their stocks.
-    pub fn new(setup: &Setup) -> Town {
+    fn new(setup: &Setup) -> Town {
         let pools = (0..setup.stocks.len()).map(|place| pool(place, setup)).collect();
         let mut town = Town {
             world: World::new(pools),
@@ -115,8 +126,20 @@ impl Town {
         town
     }
 
+    fn world(&self) -> &World<Pool<u8>> {
+        &self.world
+    }
+
+    fn world_mut(&mut self) -> &mut World<Pool<u8>> {
+        &mut self.world
+    }
+
+    fn in_world(event: &Event) -> Option<Action> {
+        if let Event::In(action) = event { Some(*action) } else { None }
+    }
+
     /// What can happen next.
-    pub fn events(&self, setup: &Setup, events: &mut Vec<Event>) {
+    fn events(&self, setup: &Setup, events: &mut Vec<Event>) {
         let mut actions = Vec::new();
         self.world.actions(&mut actions);
         actions.retain(|action| self.ticks > 0 || !matches!(action, Action::Tick(_)));
@@ -132,18 +155,8 @@ impl Town {
         );
     }
 
-    /// Wishes of one place happen in order.
-    fn is_possible(&self, setup: &Setup, wish: usize) -> bool {
-        let serves = |place: &usize| self.world.places.contains_key(&member(*place));
-        match &setup.wishes[wish] {
-            Wish::Take(place, _) | Wish::Leave(place) => serves(place),
-            Wish::Give(place) => serves(place) && !self.outside.is_empty(),
-            Wish::Join => true,
-        }
-    }
-
     /// Lets one thing happen.
-    pub fn perform(&mut self, setup: &Setup, event: Event) {
+    fn perform(&mut self, setup: &Setup, event: Event) {
         match event {
             Event::In(action) => {
                 match action {
@@ -172,6 +185,46 @@ impl Town {
             }
         }
         self.listen(setup);
+    }
+
+    fn allow(&mut self, deaths: u8, ticks: u16) {
+        (self.deaths, self.ticks) = (deaths, ticks);
+    }
+
+    fn violation(&self) -> Option<Violation> {
+        self.violation
+    }
+
+    /// What is wrong although nothing more will happen.
+    fn flaw(&self, _: &Setup) -> Option<Violation> {
+        if self.violation.is_some() || self.world.places.is_empty() {
+            return self.violation;
+        }
+        if !self.asked.is_empty() {
+            return Some(Violation::Unanswered);
+        }
+        // The last of all goes with what it has.
+        let held = |place: &fos_container::world::Place<Pool<u8>>| place.container.stock().to_vec();
+        let held: BTreeSet<u8> = self.world.places.values().flat_map(held).collect();
+        let lost = |element: &&u8| !held.contains(element) && !self.outside.contains(element);
+        if let Some(element) = self.universe.iter().find(lost) {
+            return Some(Violation::Lost(*element));
+        }
+        // A timer would help.
+        let waits = self.world.places.values().any(|place| place.container.wants_ticks());
+        (!self.leaving.is_empty() && !waits).then_some(Violation::StillThere)
+    }
+}
+
+impl Town {
+    /// Wishes of one place happen in order.
+    fn is_possible(&self, setup: &Setup, wish: usize) -> bool {
+        let serves = |place: &usize| self.world.places.contains_key(&member(*place));
+        match &setup.wishes[wish] {
+            Wish::Take(place, _) | Wish::Leave(place) => serves(place),
+            Wish::Give(place) => serves(place) && !self.outside.is_empty(),
+            Wish::Join => true,
+        }
     }
 
     /// What a member has is written down just before it may end: an owner's records, for what they are.
@@ -308,60 +361,6 @@ impl Town {
 
     fn violate(&mut self, violation: Violation) {
         self.violation.get_or_insert(violation);
-    }
-
-    /// Whether nothing is left to do but what a timer does.
-    pub fn is_at_rest(&self, setup: &Setup) -> bool {
-        let mut events = Vec::new();
-        self.events(setup, &mut events);
-        events.iter().all(|event| matches!(event, Event::In(Action::Die(_))))
-    }
-
-    /// What is wrong although nothing more will happen.
-    pub fn flaw(&self) -> Option<Violation> {
-        if self.violation.is_some() || self.world.places.is_empty() {
-            return self.violation;
-        }
-        if !self.asked.is_empty() {
-            return Some(Violation::Unanswered);
-        }
-        // The last of all goes with what it has.
-        let held = |place: &fos_container::world::Place<Pool<u8>>| place.container.stock().to_vec();
-        let held: BTreeSet<u8> = self.world.places.values().flat_map(held).collect();
-        let lost = |element: &&u8| !held.contains(element) && !self.outside.contains(element);
-        if let Some(element) = self.universe.iter().find(lost) {
-            return Some(Violation::Lost(*element));
-        }
-        // A timer would help.
-        let waits = self.world.places.values().any(|place| place.container.wants_ticks());
-        (!self.leaving.is_empty() && !waits).then_some(Violation::StillThere)
-    }
-
-    /// Lets everything happen that is under way, by turns, and timers go off as long as something comes of it.
-    pub fn drain(&mut self, setup: &Setup) {
-        const ROUNDS: usize = 60;
-        for _ in 0..ROUNDS {
-            self.run_out(setup);
-            let mut actions = Vec::new();
-            self.world.actions(&mut actions);
-            if actions.is_empty() || self.violation.is_some() {
-                return;
-            }
-            self.ticks = actions.len() as u8;
-            actions.into_iter().for_each(|action| self.perform(setup, Event::In(action)));
-        }
-        self.run_out(setup);
-    }
-
-    /// Everything but timers and ends.
-    fn run_out(&mut self, setup: &Setup) {
-        (self.deaths, self.ticks) = (0, 0);
-        loop {
-            let mut events = Vec::new();
-            self.events(setup, &mut events);
-            let Some(event) = events.first().filter(|_| self.violation.is_none()) else { return };
-            self.perform(setup, *event);
-        }
     }
 
     /// What all members have done.

@@ -4,6 +4,7 @@ use super::models::take;
 use super::town::{Setup, Town, Wish, member};
 use crate::fault::Fault;
 use crate::{Answer, Body, Placement, Policy, Pool, Request, Scheme, Thresholds};
+use fos_container::town::Town as _;
 use fos_container::{Container, Effect, Effects, Epoch, Member, Ticket};
 use std::vec;
 use std::vec::Vec;
@@ -112,7 +113,7 @@ fn estimation_evens_out_and_rests() {
     let setup = Setup { stocks, wishes: vec![], policy, ..take() };
     let mut town = Town::new(&setup);
     town.drain(&setup);
-    assert_eq!(town.flaw(), None);
+    assert_eq!(town.flaw(&setup), None);
     let stocks: Vec<usize> = town.world.places.values().map(|place| place.container.stock().len()).collect();
     let (least, most) = (stocks.iter().min().unwrap(), stocks.iter().max().unwrap());
     assert!(most - least <= 2 * policy.thresholds.margin, "{stocks:?}");
@@ -139,7 +140,7 @@ pub fn removes_find_what_is_anywhere(fault: Option<Fault>) -> bool {
     let setup = Setup { stocks, wishes, policy, fault, ..take() };
     let mut town = Town::new(&setup);
     town.drain(&setup);
-    town.flaw().is_none() && town.outside.len() == 3
+    town.flaw(&setup).is_none() && town.outside.len() == 3
 }
 
 /// A member that hears of an epoch without itself hands out nothing any more.

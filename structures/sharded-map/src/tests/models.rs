@@ -1,78 +1,12 @@
 //! Towns explored to closure: every order of deliveries, epochs, ends, ticks and wishes within their budgets.
 
-use super::town::{Event, Setup, Town, Violation, Wish};
+use super::town::{Setup, Town, Wish};
 use crate::{Consistency, Policy};
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use fos_container::town::explore;
 use std::vec;
-use std::vec::Vec;
-
-struct Explored(Setup);
-
-impl Model for Explored {
-    type State = Town;
-    type Action = Event;
-
-    fn init_states(&self) -> Vec<Town> {
-        vec![Town::new(&self.0)]
-    }
-
-    fn actions(&self, town: &Town, events: &mut Vec<Event>) {
-        if town.violation.is_none() {
-            town.events(&self.0, events);
-        }
-    }
-
-    fn next_state(&self, town: &Town, event: Event) -> Option<Town> {
-        let mut next = town.clone();
-        next.perform(&self.0, event);
-        Some(next)
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always("nothing forbidden happens", |_, town: &Town| town.violation.is_none()),
-            Property::always("what comes to rest is right", |model: &Explored, town: &Town| {
-                !town.is_at_rest(&model.0) || town.flaw(&model.0).is_none()
-            }),
-            Property::sometimes("everything comes to rest", |model: &Explored, town: &Town| {
-                town.is_at_rest(&model.0)
-            }),
-        ]
-    }
-}
-
-/// What an exploration found.
-pub struct Found {
-    pub states: usize,
-    pub violation: Option<Violation>,
-}
-
-/// Explores until nothing is new, or something forbidden is found.
-pub fn explore(setup: Setup) -> Found {
-    let finish = HasDiscoveries::AnyFailures;
-    let checker = Explored(setup.clone()).checker().threads(2).finish_when(finish).spawn_dfs().join();
-    let states = checker.unique_state_count();
-    let last = |name| {
-        let steps = checker.discovery(name)?.into_vec();
-        let shown: Vec<_> =
-            steps.iter().filter_map(|(_, event)| *event).map(|event| std::format!("{event:?}")).collect();
-        std::println!("{}", shown.join("\n"));
-        steps.into_iter().next_back().map(|(town, _)| town)
-    };
-    let bad = last("nothing forbidden happens").and_then(|town: Town| town.violation);
-    let bad = bad.or_else(|| last("what comes to rest is right").and_then(|town: Town| town.flaw(&setup)));
-    if bad.is_none() {
-        assert!(checker.is_done(), "the exploration did not come to its end");
-        checker.assert_any_discovery("everything comes to rest");
-    }
-    Found { states, violation: bad }
-}
 
 fn closes(setup: Setup) {
-    let began = std::time::Instant::now();
-    let found = explore(setup);
-    std::println!("{} states in {:?}", found.states, began.elapsed());
-    assert_eq!(found.violation, None);
+    assert_eq!(explore::<Town>(&setup), None);
 }
 
 /// One shard at two members, parts of one entry.

@@ -1,8 +1,9 @@
 //! Broken rules, and the model or test that notices each: `tests/mutants.md` says the same in words.
 
-use super::town::Setup;
+use super::town::{Setup, Town};
 use super::{kills, models, units};
 use crate::fault::Fault;
+use fos_container::town::explore;
 use std::vec::Vec;
 
 /// What is to notice.
@@ -44,7 +45,7 @@ const MUTANTS: &[(Fault, Judge)] = &[
 
 fn is_noticed(fault: Option<Fault>, judge: &Judge) -> bool {
     match judge {
-        Judge::Model(setup) => models::explore(Setup { fault, ..setup() }).violation.is_some(),
+        Judge::Model(setup) => explore::<Town>(&Setup { fault, ..setup() }).is_some(),
         Judge::Kills(setup) => kills::enumerate(&Setup { fault, ..setup() }).1.is_some(),
         Judge::Unit(holds) => !holds(fault),
     }

@@ -1,8 +1,8 @@
 //! Towns that are larger than a model checker can exhaust, run at random; and maps beside the slow obvious twin, one map.
 
-use super::town::{Event, Setup, Town, Wish};
+use super::town::{Setup, Town, Wish};
 use crate::{Consistency, Policy};
-use fos_container::world::Action;
+use fos_container::town::{Town as _, at_random};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::vec::Vec;
@@ -26,27 +26,6 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
-/// Lets things happen as `choices` say, then lets the town come to rest.
-fn run(setup: &Setup, choices: &[u16]) -> Result<(), TestCaseError> {
-    let mut town = Town::new(setup);
-    let mut events = Vec::new();
-    for choice in choices {
-        events.clear();
-        town.events(setup, &mut events);
-        // Ends are rare.
-        let is_end = |event: &Event| matches!(event, Event::In(Action::Die(_) | Action::DeliverAndDie(..)));
-        if choice % 8 != 0 && events.iter().any(|event| !is_end(event)) {
-            events.retain(|event| !is_end(event));
-        }
-        let Some(event) = events.get(usize::from(choice / 8) % events.len().max(1)) else { break };
-        town.perform(setup, *event);
-        prop_assert_eq!(town.violation, None);
-    }
-    town.drain(setup);
-    prop_assert_eq!(town.flaw(setup), None);
-    Ok(())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -64,7 +43,8 @@ proptest! {
         // Who leaves has no copy any more when those that stay have theirs.
         let copies = policy.replicas.min(MEMBERS - leavers.len());
         let deaths = deaths.min(copies.saturating_sub(1) as u8);
-        run(&Setup { members: MEMBERS, keys, wishes, deaths, ticks: 300, policy, fault: None }, &choices)?;
+        let setup = Setup { members: MEMBERS, keys, wishes, deaths, ticks: 300, policy, fault: None };
+        prop_assert_eq!(at_random::<Town>(&setup, &choices), None);
     }
 
     /// One thing after the other: members are one map.

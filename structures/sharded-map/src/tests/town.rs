@@ -5,6 +5,7 @@
 use super::history::History;
 use crate::fault::Fault;
 use crate::{Answer, Consistency, Map, Operation, Policy};
+use fos_container::town::Town as _;
 use fos_container::world::{Action, Said, World};
 use fos_container::{Container, Member, Ticket};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,12 @@ pub enum Event {
     Wish(usize),
 }
 
+impl From<Action> for Event {
+    fn from(action: Action) -> Event {
+        Event::In(action)
+    }
+}
+
 type Share = Map<u8, u8>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -103,9 +110,17 @@ fn share(place: usize, setup: &Setup) -> Share {
     share
 }
 
-impl Town {
+impl fos_container::town::Town for Town {
+    type Container = Share;
+    type Setup = Setup;
+    type Event = Event;
+    type Violation = Violation;
+
+    const STEPS_MAX: usize = 3_000;
+    const ROUNDS: usize = 200;
+
     /// All first members have begun, and the first keys are written.
-    pub fn new(setup: &Setup) -> Town {
+    fn new(setup: &Setup) -> Town {
         let mut town = Town {
             world: World::new((0..setup.members).map(|place| share(place, setup)).collect()),
             history: History::default(),
@@ -129,8 +144,20 @@ impl Town {
         town
     }
 
+    fn world(&self) -> &World<Share> {
+        &self.world
+    }
+
+    fn world_mut(&mut self) -> &mut World<Share> {
+        &mut self.world
+    }
+
+    fn in_world(event: &Event) -> Option<Action> {
+        if let Event::In(action) = event { Some(*action) } else { None }
+    }
+
     /// What can happen next.
-    pub fn events(&self, setup: &Setup, events: &mut Vec<Event>) {
+    fn events(&self, setup: &Setup, events: &mut Vec<Event>) {
         let mut actions = Vec::new();
         self.world.actions(&mut actions);
         actions.retain(|action| self.ticks > 0 || !matches!(action, Action::Tick(_)));
@@ -143,17 +170,8 @@ impl Town {
         );
     }
 
-    fn is_possible(&self, setup: &Setup, wish: usize) -> bool {
-        match setup.wishes[wish] {
-            Wish::Get(place, _) | Wish::Put(place, _) | Wish::Remove(place, _) | Wish::Leave(place) => {
-                self.world.places.contains_key(&member(place))
-            }
-            Wish::Join => true,
-        }
-    }
-
     /// Lets one thing happen.
-    pub fn perform(&mut self, setup: &Setup, event: Event) {
+    fn perform(&mut self, setup: &Setup, event: Event) {
         match event {
             Event::In(action) => {
                 match action {
@@ -169,6 +187,43 @@ impl Town {
             }
         }
         self.listen(setup);
+    }
+
+    fn allow(&mut self, deaths: u8, ticks: u16) {
+        (self.deaths, self.ticks) = (deaths, ticks);
+    }
+
+    fn violation(&self) -> Option<Violation> {
+        self.violation
+    }
+
+    /// What is wrong although nothing more will happen.
+    fn flaw(&self, setup: &Setup) -> Option<Violation> {
+        if self.violation.is_some() || self.world.places.is_empty() {
+            return self.violation;
+        }
+        if !self.asked.is_empty() {
+            return Some(Violation::Unanswered);
+        }
+        // A timer would help.
+        if self.world.places.values().any(|place| place.container.wants_ticks()) {
+            return None;
+        }
+        if !self.leaving.is_empty() {
+            return Some(Violation::StillThere);
+        }
+        (0..setup.policy.shards).find_map(|shard| self.misplaced(shard)).or_else(|| self.unread(setup))
+    }
+}
+
+impl Town {
+    fn is_possible(&self, setup: &Setup, wish: usize) -> bool {
+        match setup.wishes[wish] {
+            Wish::Get(place, _) | Wish::Put(place, _) | Wish::Remove(place, _) | Wish::Leave(place) => {
+                self.world.places.contains_key(&member(place))
+            }
+            Wish::Join => true,
+        }
     }
 
     fn wish(&mut self, setup: &Setup, wish: Wish) {
@@ -245,31 +300,6 @@ impl Town {
         self.violation.get_or_insert(violation);
     }
 
-    /// Whether nothing is left to do but what a timer does.
-    pub fn is_at_rest(&self, setup: &Setup) -> bool {
-        let mut events = Vec::new();
-        self.events(setup, &mut events);
-        events.iter().all(|event| matches!(event, Event::In(Action::Die(_))))
-    }
-
-    /// What is wrong although nothing more will happen.
-    pub fn flaw(&self, setup: &Setup) -> Option<Violation> {
-        if self.violation.is_some() || self.world.places.is_empty() {
-            return self.violation;
-        }
-        if !self.asked.is_empty() {
-            return Some(Violation::Unanswered);
-        }
-        // A timer would help.
-        if self.world.places.values().any(|place| place.container.wants_ticks()) {
-            return None;
-        }
-        if !self.leaving.is_empty() {
-            return Some(Violation::StillThere);
-        }
-        (0..setup.policy.shards).find_map(|shard| self.misplaced(shard)).or_else(|| self.unread(setup))
-    }
-
     /// What is wrong about who has a shard.
     fn misplaced(&self, shard: u16) -> Option<Violation> {
         let shares = || self.world.places.values().map(|place| &place.container);
@@ -323,32 +353,5 @@ impl Town {
             shares.filter_map(has).any(|value| value != **last)
         });
         wrong.map(|(key, _)| Violation::NotTheLast(*key))
-    }
-
-    /// Lets everything happen that is under way, by turns, and timers go off as long as something comes of it.
-    pub fn drain(&mut self, setup: &Setup) {
-        const ROUNDS: usize = 200;
-        for _ in 0..ROUNDS {
-            self.run_out(setup);
-            let mut actions = Vec::new();
-            self.world.actions(&mut actions);
-            if actions.is_empty() || self.violation.is_some() {
-                return;
-            }
-            self.ticks = actions.len() as u16;
-            actions.into_iter().for_each(|action| self.perform(setup, Event::In(action)));
-        }
-        self.run_out(setup);
-    }
-
-    /// Everything but timers and ends.
-    fn run_out(&mut self, setup: &Setup) {
-        (self.deaths, self.ticks) = (0, 0);
-        loop {
-            let mut events = Vec::new();
-            self.events(setup, &mut events);
-            let Some(event) = events.first().filter(|_| self.violation.is_none()) else { return };
-            self.perform(setup, *event);
-        }
     }
 }
