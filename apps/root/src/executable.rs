@@ -1,6 +1,7 @@
 //! Which ELF files can be loaded, and what their segments are. Static, fixed-address x86-64 programs only
 //! (System V ABI, "ELF-64 Object File Format"); whatever could make a page writable and executable, reach outside
-//! of user addresses, or mean two things at once is refused with the reason.
+//! of user addresses, lie where the stack or the start block has to be, or mean two things at once is refused with the
+//! reason. The file may be anybody's: nothing in it is believed before it has been compared with the file's length.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,6 +15,8 @@ use fos_abi::limits::{PAGE_SIZE, USER_END, USER_START};
 use fos_abi::space::MapFlags;
 use fos_messages::start::{Guest, GuestSegment};
 
+use crate::layout::{BLOCK_ADDRESS, BLOCK_PAGES, STACK_PAGES, STACK_TOP};
+
 const PAGE: u64 = PAGE_SIZE as u64;
 /// Segments of one program.
 pub const SEGMENTS_MAX: usize = 32;
@@ -21,6 +24,12 @@ pub const SEGMENTS_MAX: usize = 32;
 pub const PAGES_MAX: u64 = 65536;
 /// Bytes of an ELF-64 program header.
 const HEADER_SIZE: u64 = 56;
+/// Pages that every program has beside its file's, by number: the start block, and the first stack with a page below it
+/// that stays empty, so that a stack that overflows runs into nothing.
+pub const RESERVED: [Range<u64>; 2] = [
+    BLOCK_ADDRESS / PAGE..BLOCK_ADDRESS / PAGE + BLOCK_PAGES,
+    STACK_TOP / PAGE - STACK_PAGES - 1..STACK_TOP / PAGE,
+];
 
 /// A part of the file that is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +72,11 @@ pub enum LoadError {
     WritableCode,
     /// Two segments share a page.
     Overlap,
+    /// A segment is where the stack or the start block has to be.
+    Reserved,
     /// More segments or pages than one program may have.
     TooLarge,
-    /// The entry point is in no executable segment.
+    /// The entry point is at no byte that the file has for an executable segment.
     NoEntry,
 }
 
@@ -80,6 +91,7 @@ impl fmt::Display for LoadError {
             LoadError::OutsideUser => "a segment is outside of user addresses",
             LoadError::WritableCode => "a segment is both writable and executable",
             LoadError::Overlap => "two segments share a page",
+            LoadError::Reserved => "a segment is where the stack or the start block has to be",
             LoadError::TooLarge => "it has more than 32 segments or 256 MiB",
             LoadError::NoEntry => "its entry point is in no executable segment",
         })
@@ -105,7 +117,7 @@ pub fn parse(file: &[u8]) -> Result<Executable, LoadError> {
     if table.iter().any(|segment| segment.p_type == PT_INTERP) {
         return Err(LoadError::Dynamic);
     }
-    let loaded = table.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_memsz > 0);
+    let loaded = table.iter().filter(|segment| segment.p_type == PT_LOAD && !is_empty(segment));
     let mut segments = Vec::new();
     for program_header in loaded {
         if segments.len() == SEGMENTS_MAX {
@@ -123,6 +135,11 @@ pub fn parse(file: &[u8]) -> Result<Executable, LoadError> {
         segments: segments.iter().map(guest_segment).collect(),
     };
     Ok(Executable { segments, guest })
+}
+
+/// Whether a header is about no bytes at all, of memory or of the file.
+fn is_empty(header: &ProgramHeader) -> bool {
+    header.p_memsz == 0 && header.p_filesz == 0
 }
 
 fn segment(header: &ProgramHeader, file_length: usize) -> Result<Segment, LoadError> {
@@ -162,17 +179,23 @@ fn flags(bits: u32) -> Result<MapFlags, LoadError> {
     }
 }
 
-/// What segments must be together: few, apart, and around the entry point.
+/// What segments must be together: few, apart, away from what every program has, and around the entry point.
 fn check_together(segments: &[Segment], entry: u64) -> Result<(), LoadError> {
     if segments.windows(2).any(|pair| pair[0].pages.end > pair[1].pages.start) {
         return Err(LoadError::Overlap);
+    }
+    let meet = |one: &Range<u64>, other: &Range<u64>| one.start < other.end && other.start < one.end;
+    if segments.iter().any(|segment| RESERVED.iter().any(|reserved| meet(&segment.pages, reserved))) {
+        return Err(LoadError::Reserved);
     }
     let pages = |segment: &Segment| segment.pages.end - segment.pages.start;
     if segments.iter().map(pages).sum::<u64>() > PAGES_MAX {
         return Err(LoadError::TooLarge);
     }
     let starts = |segment: &Segment| {
-        segment.flags.contains(MapFlags::EXECUTE) && segment.pages.contains(&(entry / PAGE))
+        let first = segment.pages.start * PAGE + segment.offset as u64;
+        let bytes = first..first + segment.file.len() as u64;
+        segment.flags.contains(MapFlags::EXECUTE) && bytes.contains(&entry)
     };
     if segments.iter().any(starts) { Ok(()) } else { Err(LoadError::NoEntry) }
 }

@@ -1,7 +1,7 @@
 //! Files that can be loaded, and every reason why one can't.
 
-use crate::executable::{Executable, LoadError, PAGES_MAX, SEGMENTS_MAX, parse};
-use crate::layout::{Layout, image_pages};
+use crate::executable::{Executable, LoadError, PAGES_MAX, RESERVED, SEGMENTS_MAX, parse};
+use crate::layout::{BLOCK_ADDRESS, Layout, STACK_PAGES, STACK_TOP, image_pages};
 use fos_abi::limits::{USER_END, USER_START};
 use fos_abi::space::MapFlags;
 use proptest::prelude::*;
@@ -100,6 +100,47 @@ fn every_bad_segment_has_its_reason() {
 }
 
 #[test]
+fn no_segment_is_where_the_stack_or_the_start_block_has_to_be() {
+    let at = |address, in_memory| {
+        let data = Header { address, in_memory, in_file: 0, ..DATA };
+        load(&[TEXT, data]).err()
+    };
+    let bottom = STACK_TOP - STACK_PAGES * 4096;
+    assert_eq!(at(BLOCK_ADDRESS, 1), Some(LoadError::Reserved));
+    assert_eq!(at(BLOCK_ADDRESS - 1, 2), Some(LoadError::Reserved), "its last byte");
+    assert_eq!(at(bottom - 8192, 16384), Some(LoadError::Reserved));
+    assert_eq!(at(bottom - 1, 1), Some(LoadError::Reserved), "the page below the stack stays empty");
+    assert_eq!(at(STACK_TOP - 1, 1), Some(LoadError::Reserved));
+    assert_eq!(at(bottom - 8192, 4096), None);
+    assert_eq!(at(STACK_TOP, 4096), None);
+}
+
+#[test]
+fn a_program_begins_at_a_byte_of_its_file() {
+    let begins = |entry| parse(&file(entry, &[TEXT])).is_ok();
+    assert!(begins(TEXT.address) && begins(TEXT.address + TEXT.in_file - 1));
+    assert!(!begins(TEXT.address + TEXT.in_file), "the zeros after it, on the same page");
+    assert!(!begins(TEXT.address - 1) && !begins(u64::MAX));
+}
+
+#[test]
+fn bytes_of_a_file_without_memory_for_them_are_refused() {
+    let nothing = Header { in_memory: 0, in_file: 0, ..DATA };
+    assert!(load(&[TEXT, nothing]).is_ok());
+    assert_eq!(load(&[TEXT, Header { in_file: 1, ..nothing }]), Err(LoadError::OutsideFile));
+}
+
+/// Cut at any length, a file is one that can be loaded, with all its bytes there, or none.
+#[test]
+fn a_file_that_was_cut_off_is_refused() {
+    let whole = file(TEXT.address, &[TEXT, DATA]);
+    let needed = (TEXT.in_file.max(DATA.offset + DATA.in_file)) as usize;
+    for length in 0..whole.len() {
+        assert_eq!(parse(&whole[..length]).is_ok(), length >= needed, "{length}");
+    }
+}
+
+#[test]
 fn segments_that_share_a_page_are_refused() {
     assert_eq!(load(&[TEXT, Header { address: 0x40_0fff, ..DATA }]), Err(LoadError::Overlap));
     assert_eq!(load(&[TEXT, TEXT]), Err(LoadError::Overlap));
@@ -141,6 +182,8 @@ fn border() -> impl Strategy<Value = u64> {
         (0..8192u64),
         (0..64u64).prop_map(|page| 0x40_0000 + page * 2048),
         (0..4096u64).prop_map(|less| USER_END - less),
+        (0..80u64).prop_map(|page| STACK_TOP - page * 2048),
+        (0..80u64).prop_map(|page| BLOCK_ADDRESS + page * 2048),
         (0..4096u64).prop_map(|less| u64::MAX - less),
         any::<u64>(),
     ]
@@ -175,11 +218,41 @@ proptest! {
                 let room = (segment.pages.end - segment.pages.start) as usize * 4096;
                 prop_assert!(segment.offset + segment.file.len() <= room);
                 prop_assert!(!segment.flags.contains(MapFlags::WRITE.with(MapFlags::EXECUTE)));
+                let apart = |pages: &core::ops::Range<u64>| {
+                    segment.pages.end <= pages.start || pages.end <= segment.pages.start
+                };
+                prop_assert!(RESERVED.iter().all(apart));
                 last = segment.pages.end;
             }
+            let pages: u64 = image_pages(&executable);
+            prop_assert!(pages <= PAGES_MAX && executable.segments.len() <= SEGMENTS_MAX);
+            let begins_there = |segment: &crate::executable::Segment| {
+                let first = segment.pages.start * 4096 + segment.offset as u64;
+                let bytes = first..first + segment.file.len() as u64;
+                segment.flags.contains(MapFlags::EXECUTE) && bytes.contains(&entry)
+            };
+            prop_assert!(executable.segments.iter().any(begins_there));
             let layout = Layout::new(&[&executable], 256, 3);
             prop_assert_eq!(layout.image.end - layout.image.start, image_pages(&executable));
             prop_assert_eq!(layout.granted.end - layout.granted.start, 3);
+        }
+    }
+
+    /// Any few bytes of a good file are changed: what is still accepted lies apart, in the file and in user addresses.
+    #[test]
+    fn a_file_with_changed_bytes_is_refused_or_safe(
+        changes in proptest::collection::vec((0..240usize, any::<u8>()), 1..6),
+    ) {
+        let mut bytes = file(TEXT.address, &[TEXT, DATA]);
+        changes.iter().for_each(|(at, value)| bytes[*at] = *value);
+        if let Ok(executable) = parse(&bytes) {
+            for pair in executable.segments.windows(2) {
+                prop_assert!(pair[0].pages.end <= pair[1].pages.start);
+            }
+            for segment in &executable.segments {
+                prop_assert!(segment.pages.start * 4096 >= USER_START && segment.pages.end * 4096 <= USER_END);
+                prop_assert!(segment.file.end <= bytes.len());
+            }
         }
     }
 
