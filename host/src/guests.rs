@@ -41,6 +41,7 @@ pub const GUESTS: &[Guest] = &[
     Guest { package: "fos-hello", kind: Kind::User },
     Guest { package: "fos-echo", kind: Kind::User },
     Guest { package: "fos-naming", kind: Kind::User },
+    Guest { package: "fos-watchdog", kind: Kind::User },
     Guest { package: "fos-demo", kind: Kind::User },
     Guest { package: "fos-pages", kind: Kind::User },
     Guest { package: "fos-pages-test", kind: Kind::User },

@@ -16,7 +16,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 mod capability;
+mod policy;
 pub use capability::Capability;
+pub use policy::{FLEETS_MAX, MEMBERS_MAX, Policy, VARIABLE};
 
 /// Most cores a machine may have (a limit of this kernel; formats have 16 bits).
 pub const CORES_MAX: u16 = 255;
@@ -47,6 +49,8 @@ pub struct Image {
     pub root_memory_bytes: Option<u64>,
     /// The programs, in the order in which root starts those of the boot.
     pub programs: Vec<Program>,
+    /// The fleets, and how each is looked after.
+    pub fleets: Vec<Policy>,
     /// Other files of the boot archive.
     pub files: Vec<File>,
     /// What a bare `./fos run` does: with `run=default` on the kernel's command line root runs these one after
@@ -161,6 +165,8 @@ struct Description {
     #[serde(default)]
     program: Vec<Spanned<Program>>,
     #[serde(default)]
+    fleet: Vec<Spanned<Policy>>,
+    #[serde(default)]
     file: Vec<Spanned<File>>,
     #[serde(default)]
     default: Vec<Spanned<Vec<String>>>,
@@ -198,6 +204,7 @@ impl Description {
         let root_memory_bytes = root_memory_bytes.transpose()?;
         check_files(&self.file)?;
         check_programs(&self.program, &self.file, cores)?;
+        check_fleets(&self.fleet, &self.program)?;
         check_default(&self.default, &self.program)?;
         Ok(Image {
             name: self.name.into_inner(),
@@ -206,6 +213,7 @@ impl Description {
             memory_bytes,
             root_memory_bytes,
             programs: self.program.into_iter().map(Spanned::into_inner).collect(),
+            fleets: self.fleet.into_iter().map(Spanned::into_inner).collect(),
             files: self.file.into_iter().map(Spanned::into_inner).collect(),
             default: self.default.into_iter().map(Spanned::into_inner).collect(),
         })
@@ -316,6 +324,28 @@ fn check_shared_file(
         }
         None => Ok(()),
     }
+}
+
+fn check_fleets(fleets: &[Spanned<Policy>], programs: &[Spanned<Program>]) -> Result<(), ImageError> {
+    let mut names = BTreeSet::new();
+    for fleet in fleets {
+        let (policy, span) = (fleet.get_ref(), fleet.span());
+        policy.check().or_else(|message| refuse(message, span.clone()))?;
+        if names.len() >= FLEETS_MAX {
+            return refuse(format!("an image has at most {FLEETS_MAX} fleets"), span);
+        }
+        if !names.insert(&policy.name) {
+            return refuse(format!("two fleets are named {:?}", policy.name), span);
+        }
+        if !programs.iter().any(|program| program.get_ref().name == policy.program) {
+            let Policy { name, program, .. } = policy;
+            return refuse(
+                format!("program {program:?} of fleet {name:?} is no program of this image"),
+                span,
+            );
+        }
+    }
+    Ok(())
 }
 
 fn check_default(commands: &[Spanned<Vec<String>>], programs: &[Spanned<Program>]) -> Result<(), ImageError> {

@@ -8,6 +8,7 @@ use crate::names::{NamePeersInterface, NamesInterface, NamesStarterInterface};
 use crate::pages::{PagesInterface, PagesNewsInterface, PagesPeersInterface};
 use crate::programs::ProgramsInterface;
 use crate::rpc::Description;
+use crate::watchdog::{MindedInterface, WatchdogInterface, WatchdogPeersInterface};
 
 /// Every interface, by number. A data structure that serves an interface of its own beside its server's has its number
 /// here as well.
@@ -25,6 +26,9 @@ pub const ALL: &[Description] = &[
     Description::of::<PagesInterface>(),
     Description::of::<PagesPeersInterface>(),
     Description::of::<PagesNewsInterface>(),
+    Description::of::<WatchdogInterface>(),
+    Description::of::<WatchdogPeersInterface>(),
+    Description::of::<MindedInterface>(),
 ];
 
 const _: () = {

@@ -23,3 +23,4 @@ pub mod pages;
 pub mod programs;
 pub mod rpc;
 pub mod start;
+pub mod watchdog;

@@ -7,6 +7,7 @@
 //! | `start` | no: two programs | `NoProgram`, `TooMany`, `NoMemory`, `NotStarted` |
 //! | `end` | yes | `NotYours` |
 //! | `stop` | yes | `NotYours` |
+//! | `fence` | yes | `NotEntitled`, `NotYours` |
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -50,6 +51,8 @@ pub enum Refusal {
     NotStarted,
     /// The asker has started no program with that number, or it ended too long ago.
     NotYours,
+    /// The image does not let the asker end what others started.
+    NotEntitled,
 }
 
 impl core::fmt::Display for Refusal {
@@ -60,6 +63,7 @@ impl core::fmt::Display for Refusal {
             Refusal::NoMemory => "there is not enough memory for one more program",
             Refusal::NotStarted => "the program could not be built: see the console",
             Refusal::NotYours => "it is no program of the asker, or ended too long ago",
+            Refusal::NotEntitled => "the image does not give the asker \"fencing\"",
         })
     }
 }
@@ -81,6 +85,12 @@ pub trait Programs {
     /// Ends a program that was started by the asker, as if by signal 9.
     #[operation(idempotent)]
     fn stop(&self, number: u64) -> Result<(), Refusal>;
+
+    /// Ends the process with this identity, if it is a program that was started by this interface, whoever started it: for
+    /// who has the capability `fencing`. Answered when its threads have been stopped, by their cores' own word, and its
+    /// mailboxes are gone: it acts no more. A program that is itself being ended is not heard.
+    #[operation(idempotent)]
+    fn fence(&self, identity: u64) -> Result<(), Refusal>;
 }
 
 /// A request, as root reads it: root has a loop of its own instead of a runtime's.
@@ -92,6 +102,8 @@ pub enum Request {
     End(u64),
     /// [`Programs::stop`].
     Stop(u64),
+    /// [`Programs::fence`].
+    Fence(u64),
 }
 
 impl Request {
@@ -101,6 +113,7 @@ impl Request {
             0 => whole(body, wire::read).map(Request::Start),
             1 => whole(body, Scalar::read).map(Request::End),
             2 => whole(body, Scalar::read).map(Request::Stop),
+            3 => whole(body, Scalar::read).map(Request::Fence),
             _ => return None,
         })
     }
@@ -136,7 +149,8 @@ mod tests {
                     Request::Start(Order { program: "a".into(), arguments: vec!["b".into()], core: 3 })
                 }
                 "end" => Request::End(7),
-                _ => Request::Stop(8),
+                "stop" => Request::Stop(8),
+                _ => Request::Fence(9),
             };
             assert_eq!(read, expected);
             answer(Err(CallError::PeerLost))
@@ -154,6 +168,7 @@ mod tests {
             assert_eq!(root.start(&order).await, Err(CallError::PeerLost));
             assert_eq!(root.end(7).await, Err(CallError::PeerLost));
             assert_eq!(root.stop(8).await, Err(CallError::PeerLost));
+            assert_eq!(root.fence(9).await, Err(CallError::PeerLost));
         });
         assert_eq!(ask.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()));
     }

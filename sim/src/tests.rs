@@ -9,6 +9,7 @@ mod pages;
 mod pair;
 mod promises;
 mod small;
+mod watchdog;
 
 use crate::faults::{Fault, Plan};
 use crate::scenarios::{Scenario, find};

@@ -57,6 +57,15 @@ pub fn run(start: &Start) -> Result<(), String> {
     fleet::run(start, &demo.server, &demo.root)
 }
 
+/// Shows a fleet under watch.
+pub fn run_watched(start: &Start) -> Result<(), String> {
+    let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
+    let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
+    let root = programs(start).ok_or("the image does not let the client start programs")?;
+    let root = ProgramsClient::new(server.runtime.within(PATIENCE), root);
+    fleet::run_watched(start, &server, &root)
+}
+
 impl Demo<'_> {
     fn start_server(&mut self, core: u16) -> Result<(Started, Address), String> {
         let order = Order { program: "demo-server".into(), arguments: vec!["server".into()], core };

@@ -16,6 +16,7 @@ use fos_demo::show::{Show, Size};
 use fos_messages::names::{DirectoryKey, NameError, NamesClient, Path, STARTER};
 use fos_messages::programs::{Order, ProgramsClient, Started};
 use fos_messages::rpc::{Address, CallError};
+use fos_messages::watchdog::WATCHDOG;
 use fos_naming::starter::Starter;
 use fos_runtime::port::{Class, Port};
 use fos_runtime::{Names, Priority, Runtime, Within};
@@ -30,6 +31,8 @@ use crate::server::say;
 const NAMES: &str = "/names";
 /// Cores of the members of naming.
 const NAMING_CORES: [u16; 3] = [2, 3, 0];
+/// Members of the watchdog, as `images/watchdog.toml` has it.
+const WATCHDOGS: usize = 3;
 /// Cores of the loaders.
 const LOADER_CORES: [u16; 4] = [1, 1, 1, 1];
 /// Notes that must be acknowledged before and after the coordinator is ended.
@@ -63,12 +66,23 @@ struct Demo {
 
 /// Starts both fleets, and ends a member of each under load.
 pub fn run(start: &Start, server: &Server, root: &ProgramsClient<Within>) -> Result<(), String> {
+    let demo = prepare(start, server, root)?;
+    server.block_on(async move { demo.show().await })
+}
+
+/// Starts naming, the watchdog and the demo fleet, and has members hang and end under load.
+pub fn run_watched(start: &Start, server: &Server, root: &ProgramsClient<Within>) -> Result<(), String> {
+    let demo = prepare(start, server, root)?;
+    server.block_on(async move { demo.show_watched().await })
+}
+
+fn prepare(start: &Start, server: &Server, root: &ProgramsClient<Within>) -> Result<Demo, String> {
     let (starter, root_key) = Starter::serve(&server.runtime);
     let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
     Root::of_program(start)
         .and_then(|root| root.register(STARTER, server.port.address(Class::External).key, deadline))
         .map_err(|error| error.to_string())?;
-    let demo = Demo {
+    Ok(Demo {
         runtime: server.runtime.clone(),
         root: root.clone(),
         starter,
@@ -76,8 +90,7 @@ pub fn run(start: &Start, server: &Server, root: &ProgramsClient<Within>) -> Res
         ledger: Rc::default(),
         core: start.core as u16,
         cores: start.cores as u16,
-    };
-    server.block_on(async move { demo.show().await })
+    })
 }
 
 impl Demo {
@@ -88,6 +101,72 @@ impl Demo {
         let below = Path::new(NAMES).map_err(|error| error.to_string())?;
         let made = names.make(&below, self.root_key, self.root_key, true).await;
         made.map_err(|error| format!("{NAMES} is not made: {error}"))?;
+        let show = self.begin(&names).await?;
+        self.begin_names(names, below.clone());
+        show.grow().await?;
+        self.end_naming(naming[0]).await?;
+        let left: Vec<Address> =
+            servers.iter().filter(|at| at.identity.0 != naming[0].identity).copied().collect();
+        show.lose_coordinator().await?;
+        show.relocate().await?;
+        show.shrink().await?;
+        show.check().await?;
+        self.check_names(&left, &below).await
+    }
+
+    async fn show_watched(&self) -> Result<(), String> {
+        self.start_naming().await?;
+        let names = Names::new(self.runtime.clone(), self.starter.serving(), (0, self.core));
+        let first = self.start_watchdog(&names).await?;
+        let show = self.begin(&names).await?;
+        show.grow().await?;
+        show.hang().await?;
+        self.root.stop(first.number).await.map_err(|error| error.to_string())?;
+        println!("fleet: member {} of the watchdog, which coordinated, was ended", first.identity);
+        self.await_watchdog(&names, Some(first.identity)).await?;
+        show.hang_coordinator().await?;
+        show.check().await.map(|_| ())
+    }
+
+    /// Starts one member of the watchdog, which makes itself as many as the image wants.
+    async fn start_watchdog(&self, names: &Rc<Names>) -> Result<Started, String> {
+        let path = Path::new(WATCHDOG).map_err(|error| error.to_string())?;
+        let members = path.child("members").map_err(|error| error.to_string())?;
+        for name in [&path, &members] {
+            let made = names.make(name, self.root_key, self.root_key, true).await;
+            made.map_err(|error| format!("{name} is not made: {error}"))?;
+        }
+        let DirectoryKey(key) = self.root_key;
+        let order = Order {
+            program: "watchdog".into(),
+            arguments: key.iter().map(u64::to_string).collect(),
+            core: NAMING_CORES[1],
+        };
+        let started = self.root.start(&order).await;
+        let started = started.map_err(|error| format!("root does not start the watchdog: {error}"))?;
+        self.await_watchdog(names, None).await?;
+        Ok(started)
+    }
+
+    /// Waits until the watchdog has all its members, without one that was ended.
+    async fn await_watchdog(&self, names: &Rc<Names>, ended: Option<u64>) -> Result<(), String> {
+        let path = Path::new(WATCHDOG).map_err(|error| error.to_string())?;
+        let deadline = self.runtime.port().now().after(PATIENCE);
+        loop {
+            let members = names.members(&path).await.unwrap_or_default();
+            let is_gone = members.iter().all(|entry| Some(entry.address.identity.0) != ended);
+            if members.len() == WATCHDOGS && is_gone {
+                println!("fleet: the watchdog has {WATCHDOGS} members");
+                return Ok(());
+            }
+            if self.runtime.port().now() > deadline {
+                return Err(format!("the watchdog has {} members", members.len()));
+            }
+            self.runtime.sleep(LOOK_EVERY * 10).await;
+        }
+    }
+
+    async fn begin(&self, names: &Rc<Names>) -> Result<Show, String> {
         let process = Process {
             runtime: self.runtime.clone(),
             names: names.clone(),
@@ -95,6 +174,7 @@ impl Demo {
             core: self.core,
             cores: (0..self.cores).collect(),
             arguments: Vec::new(),
+            policy: None,
             marks: MARKS,
             say,
             hear: Rc::new(|_| ()),
@@ -106,17 +186,7 @@ impl Demo {
             stretch: STRETCH,
             ends_coordinator: true,
         };
-        let show = Show::begin(process, self.root_key, size).await?;
-        self.begin_names(names, below.clone());
-        show.grow().await?;
-        self.end_naming(naming[0]).await?;
-        let left: Vec<Address> =
-            servers.iter().filter(|at| at.identity.0 != naming[0].identity).copied().collect();
-        show.lose_coordinator().await?;
-        show.relocate().await?;
-        show.shrink().await?;
-        show.check().await?;
-        self.check_names(&left, &below).await
+        Show::begin(process, self.root_key, size).await
     }
 
     async fn start_naming(&self) -> Result<Vec<Started>, String> {

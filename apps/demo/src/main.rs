@@ -3,7 +3,8 @@
 //! `demo client` has root start `demo-server` on a core, asks it a thousand times, one call after the other and then many
 //! at once, and has it ended in the middle of a call, which ends with `PeerLost`. A successor on another core takes the
 //! name over, and answers. Then it starts a naming fleet of three, and shows the demo fleet, whose members and loaders are
-//! `demo-server` too. Each step prints a line.
+//! `demo-server` too. Each step prints a line. `demo watched` starts naming and the watchdog, and has members of both fleets
+//! hang and end.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ libfos::entry!(main);
 fn main(start: &Start) -> u8 {
     let ended = match start.arguments.get(1).map(|role| role.as_str()) {
         Some("client") => client::run(start),
+        Some("watched") => client::run_watched(start),
         Some("server") => server::run(start),
         _ => server::run_process(start),
     };

@@ -1,6 +1,7 @@
 //! One member of the demo fleet: the fleet library, with notes as its service.
 
 use crate::charter::{arguments, charter};
+use crate::mind::Mind;
 use crate::notes::{Book, Clients, Members};
 use crate::process::{Heard, Process};
 use crate::protocol::{NotesDispatcher, NotesInterface, NotesPeersDispatcher};
@@ -15,9 +16,11 @@ pub const PROGRAM: &str = "demo-server";
 
 /// Serves until the fleet needs it no more.
 pub async fn run(process: Process, key: DirectoryKey) -> Result<(), String> {
-    let Process { runtime, names, root, core, cores, marks, say, hear, .. } = process;
+    let Process { runtime, names, root, core, cores, policy, marks, say, hear, .. } = process;
     let order = Order { program: PROGRAM.into(), arguments: arguments("member", key), core };
+    let mind = Mind { runtime: runtime.clone(), names: names.clone(), order: order.clone(), policy };
     let growth = ByPrograms::new(root, order, cores);
+    let growth = mind.permitted(growth);
     let charter = charter(key, marks).map_err(|error| error.to_string())?;
     let ear = hear.clone();
     let tell = move |event| {
@@ -29,11 +32,15 @@ pub async fn run(process: Process, key: DirectoryKey) -> Result<(), String> {
     let book = Book::new(runtime, member.clone());
     member.serve::<NotesInterface>(NotesDispatcher::new(Rc::new(Clients(book.clone()))));
     member.serve_members(NotesPeersDispatcher::new(Rc::new(Members(book.clone()))));
+    let minder = mind.begin(&member);
     member.enter().await.map_err(|error| error.to_string())?;
     book.fetch().await;
     hear(Heard::Complete);
     member.open().await.map_err(|error| error.to_string())?;
     member.last().await;
+    if let Some(minder) = minder {
+        minder.dismiss().await;
+    }
     say(format_args!("the member on core {core} has left: it was not needed any more"));
     Ok(())
 }

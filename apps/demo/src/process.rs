@@ -6,6 +6,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
+use fos_messages::image::Policy;
 use fos_messages::programs::ProgramsClient;
 use fos_runtime::fleet::{Event, Marks};
 use fos_runtime::{Names, Runtime, Within};
@@ -25,6 +26,8 @@ pub struct Process {
     pub cores: Vec<u16>,
     /// Its name and arguments.
     pub arguments: Vec<String>,
+    /// How the image wants the fleet looked after.
+    pub policy: Option<Policy>,
     /// The fleet's water marks.
     pub marks: Marks,
     /// Says something to people.

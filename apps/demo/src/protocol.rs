@@ -59,6 +59,14 @@ pub trait NotesPeers {
     fn page(&self, of: u64, number: u64) -> Result<Vec<Note>, Incomplete>;
 }
 
+/// A member that can be made to hang, where the image has its fleet looked after.
+#[interface(id = 0x7f05, version = 1)]
+pub trait Hanging {
+    /// From now on the member uses its core and does nothing.
+    #[operation(post)]
+    fn hang(&self);
+}
+
 /// How far a loader is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Scalar)]
 pub struct Progress {

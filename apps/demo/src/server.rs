@@ -6,13 +6,15 @@ use alloc::string::{String, ToString};
 use core::fmt::Arguments;
 use core::time::Duration;
 
-use fos_demo::charter::MARKS;
+use fos_demo::charter::{FLEET, MARKS};
 use fos_demo::process::{self, Process};
-use fos_demo::protocol::{Adder, AdderDispatcher};
+use fos_demo::protocol::{Adder, AdderDispatcher, Hanging, HangingDispatcher};
+use fos_messages::image::{Policy, VARIABLE};
 use fos_messages::names::{NamesStarterClient, STARTER};
 use fos_messages::programs::ProgramsClient;
 use fos_messages::rpc::{Context, Instead, Never};
 use fos_runtime::Names;
+use fos_runtime::fleet::Marks;
 use fos_runtime::port::{Class, Port};
 use libfos::clock::Clock;
 use libfos::memory::Memory;
@@ -48,15 +50,25 @@ pub fn run_process(start: &Start) -> Result<(), String> {
     let root = programs(start).ok_or("the image does not let the fleet start programs")?;
     let (runtime, core, cores) = (server.runtime.clone(), start.core as u16, start.cores as u16);
     let arguments = start.arguments.clone();
+    let policy = policy(start);
+    if policy.is_some() {
+        server.runtime.serve(Class::External, HangingDispatcher::new(Rc::new(Hangs)));
+    }
     server.block_on(async move {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| error.to_string())?;
         let names = Names::new(runtime.clone(), naming, (0, core));
         let root = ProgramsClient::new(runtime.within(PATIENCE), root);
         let cores = (0..cores).collect();
-        let (marks, hear) = (MARKS, Rc::new(|_| ()));
-        process::run(Process { runtime, names, root, core, cores, arguments, marks, say, hear }).await
+        let (marks, hear) = (policy.as_ref().map_or(MARKS, Marks::from), Rc::new(|_| ()));
+        process::run(Process { runtime, names, root, core, cores, arguments, policy, marks, say, hear }).await
     })
+}
+
+/// How the image has the demo fleet looked after, if it does.
+fn policy(start: &Start) -> Option<Policy> {
+    let of = start.environment.iter().filter(|(name, _)| name == VARIABLE);
+    of.filter_map(|(_, words)| Policy::from_words(words)).find(|policy| policy.name == FLEET)
 }
 
 /// Says something about the fleet.
@@ -65,6 +77,17 @@ pub fn say(words: Arguments<'_>) {
 }
 
 struct Sums;
+
+/// Hangs when it is told to.
+struct Hangs;
+
+impl Hanging for Hangs {
+    fn hang(&self, _: Context) {
+        loop {
+            core::hint::spin_loop();
+        }
+    }
+}
 
 impl Adder for Sums {
     fn add(&self, _: Context, one: u64, other: u64) -> Result<u64, Instead<Never>> {

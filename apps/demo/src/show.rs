@@ -48,7 +48,7 @@ pub struct Size {
 
 /// A demonstration under way.
 pub struct Show {
-    process: Process,
+    pub(crate) process: Process,
     key: DirectoryKey,
     fleet: Path,
     size: Size,
@@ -56,7 +56,7 @@ pub struct Show {
     first: Option<Started>,
 }
 
-fn text(error: impl Display) -> String {
+pub(crate) fn text(error: impl Display) -> String {
     error.to_string()
 }
 
@@ -181,7 +181,7 @@ impl Show {
         }
     }
 
-    async fn members(&self) -> Result<Vec<Entry>, String> {
+    pub(crate) async fn members(&self) -> Result<Vec<Entry>, String> {
         self.process.names.members(&self.fleet).await.map_err(text)
     }
 
@@ -248,7 +248,7 @@ impl Show {
     }
 
     /// Waits until so many more notes have been acknowledged.
-    async fn stretch(&self) -> Result<(), String> {
+    pub(crate) async fn stretch(&self) -> Result<(), String> {
         let until = self.progress().await?.written + self.size.stretch;
         self.wait_until("notes to be acknowledged", async || {
             self.progress().await.is_ok_and(|now| now.written >= until)
@@ -256,7 +256,7 @@ impl Show {
         .await
     }
 
-    async fn standing(&self) -> Result<Standing, String> {
+    pub(crate) async fn standing(&self) -> Result<Standing, String> {
         let members = self.members().await?;
         let mut found = Err("nobody belongs to the fleet".into());
         for member in members {
@@ -270,7 +270,7 @@ impl Show {
         found
     }
 
-    async fn wait_for_members(&self, count: usize, what: &str) -> Result<(), String> {
+    pub(crate) async fn wait_for_members(&self, count: usize, what: &str) -> Result<(), String> {
         self.wait_for_count(count).await?;
         (self.process.say)(format_args!("{what}"));
         Ok(())
@@ -285,7 +285,7 @@ impl Show {
         .await
     }
 
-    async fn wait_until(&self, what: &str, is_so: impl AsyncFn() -> bool) -> Result<(), String> {
+    pub(crate) async fn wait_until(&self, what: &str, is_so: impl AsyncFn() -> bool) -> Result<(), String> {
         let runtime = &self.process.runtime;
         let deadline = runtime.port().now().after(PATIENCE);
         while !is_so().await {

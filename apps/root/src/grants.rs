@@ -79,6 +79,7 @@ impl Grants {
             Capability::Frames(_)
             | Capability::Console
             | Capability::Control
+            | Capability::Fencing
             | Capability::Programs
             | Capability::Custody => Ok(()),
         }

@@ -67,6 +67,8 @@ pub struct Program {
     pub is_task: bool,
     /// Whether the image makes it the driver of the control link.
     pub is_control: bool,
+    /// Whether the image lets it end what others started.
+    pub may_fence: bool,
     /// Its process, as the kernel stamps it on messages.
     pub identity: u64,
     /// Its core.

@@ -76,6 +76,7 @@ impl Server {
             Ok(Request::Start(order)) => asker.conclude(self.start_for(starter, order)),
             Ok(Request::End(number)) => self.await_end(starter, Number(number), asker),
             Ok(Request::Stop(number)) => asker.conclude(self.stop(starter, Number(number))),
+            Ok(Request::Fence(identity)) => asker.conclude(self.fence(starter, identity)),
         }
     }
 
@@ -117,6 +118,22 @@ impl Server {
         } else if !has_ended {
             return Err(Refusal::NotYours);
         }
+        Ok(())
+    }
+
+    /// Ends a program that another started. What it was built in is taken back here and now, which every core has
+    /// acknowledged when that returns. Of two that would fence each other the first to ask is heard: the other has ended then.
+    fn fence(&mut self, asker: Number, identity: u64) -> Result<(), Refusal> {
+        let may = |program: &Program| program.may_fence && program.status.is_none();
+        if !self.programs.get(asker).is_some_and(may) {
+            return Err(Refusal::NotEntitled);
+        }
+        // One that is not there has ended, which is what is wanted.
+        let Some(number) = self.programs.find(|program| program.identity == identity) else { return Ok(()) };
+        if self.programs.get(number).is_some_and(|program| program.starter.is_none()) {
+            return Err(Refusal::NotYours);
+        }
+        self.end(number, signal::status(signal::KILLED));
         Ok(())
     }
 

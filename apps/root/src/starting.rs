@@ -148,6 +148,7 @@ impl Server {
                     waiter: None,
                     is_task: command.is_task,
                     is_control: command.program.capabilities.contains(&Capability::Control),
+                    may_fence: command.program.capabilities.contains(&Capability::Fencing),
                     identity: built.identity,
                     core,
                     piece: Some(piece),
@@ -210,7 +211,7 @@ impl Server {
         let named_keys = self.make_keys(command, number, keys).during("making its keys")?;
         let start = Start {
             arguments: command.arguments.clone(),
-            environment: environment(command.program.personality),
+            environment: environment(command.program, &self.image.fleets),
             tsc_hz: self.facts.tsc_hz,
             cores: self.facts.cores,
             core: u32::from(core),
@@ -341,8 +342,13 @@ fn grant(
     Ok(grants)
 }
 
-fn environment(personality: Personality) -> Vec<(String, String)> {
-    match personality {
+/// What a program finds in its environment: one that may start others, the policies of the image's fleets.
+fn environment(program: &image::Program, fleets: &[image::Policy]) -> Vec<(String, String)> {
+    let starts_others = program.capabilities.contains(&Capability::Programs);
+    match program.personality {
+        Personality::Native if starts_others => {
+            fleets.iter().map(|policy| (image::VARIABLE.to_string(), policy.to_words())).collect()
+        }
         Personality::Native => Vec::new(),
         Personality::Linux => {
             LINUX_ENVIRONMENT.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()

@@ -137,6 +137,28 @@ const PAGES: [&str; 14] = [
 /// What members of a pool and its clients say in the scenario `dpool`.
 const POOL: [&str; 3] = ["ContainerPeers.say", "Numbers.give", "Numbers.take"];
 
+/// What the watchdog and those it looks after are asked in its scenario, when nothing goes wrong.
+const WATCHDOG: [&str; 7] = [
+    "Minded.ping",
+    "Watchdog.beat",
+    "Watchdog.look_after",
+    "Watchdog.permit",
+    "WatchdogPeers.ends",
+    "WatchdogPeers.keep",
+    "WatchdogPeers.page",
+];
+
+/// Handlers that are not asked in a scenario without faults, or that root does.
+const AS_A_RESPONSE: [&str; 7] = [
+    "Programs.end",
+    "Programs.fence",
+    "Programs.stop",
+    "Watchdog.dismiss",
+    "Watchdog.poisoned",
+    "Watchdog.state",
+    "WatchdogPeers.forget",
+];
+
 /// The medians of the steps of scenarios, run with a clock beside them.
 fn steps() -> Result<Vec<Row>> {
     let echo = Timed::of("echo")?;
@@ -171,6 +193,10 @@ fn steps() -> Result<Vec<Row>> {
     for handler in POOL {
         rows.push(pool.row(&format!("handlers.{handler}"), handler)?);
     }
+    let watchdog = Timed::of("watchdog")?;
+    for handler in WATCHDOG {
+        rows.push(watchdog.row(&format!("handlers.{handler}"), handler)?);
+    }
     let make = naming.median("Names.make")?;
     rows.push(row("handlers.Names.set_policy", make, "taken to be as long as Names.make"));
     rows.push(row(
@@ -178,8 +204,8 @@ fn steps() -> Result<Vec<Row>> {
         start_of_a_process()?,
         "a process of /bin/true started and ended",
     ));
-    for handler in ["handlers.Programs.end", "handlers.Programs.stop"] {
-        rows.push(row(handler, response, "taken to be as long as a response"));
+    for handler in AS_A_RESPONSE {
+        rows.push(row(&format!("handlers.{handler}"), response, "taken to be as long as a response"));
     }
     Ok(rows)
 }

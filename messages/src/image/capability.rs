@@ -17,6 +17,8 @@ pub enum Capability {
     Cores,
     /// `"power"`: end the machine.
     Power,
+    /// `"fencing"`: have root end any program that was started by `"programs"`, whoever started it.
+    Fencing,
     /// `"programs"`: have root start programs of the image, and end those.
     Programs,
     /// `"custody"`: say which frames that root does not keep for itself are whose. For members of the fleet `pages`.
@@ -50,7 +52,7 @@ impl TryFrom<String> for Capability {
         parse(&text).ok_or_else(|| {
             format!(
                 "{text:?} is no capability; known are \"console\", \"control\", \"cores\", \"power\", \
-                 \"programs\", \"custody\", \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
+                 \"fencing\", \"programs\", \"custody\", \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
             )
         })
     }
@@ -63,6 +65,7 @@ fn parse(text: &str) -> Option<Capability> {
             "control" => Some(Capability::Control),
             "cores" => Some(Capability::Cores),
             "power" => Some(Capability::Power),
+            "fencing" => Some(Capability::Fencing),
             "programs" => Some(Capability::Programs),
             "custody" => Some(Capability::Custody),
             _ => None,

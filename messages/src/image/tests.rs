@@ -156,3 +156,58 @@ fn the_images_of_this_repository_are_good() {
     }
     assert!(seen >= 4, "images/ holds {seen} descriptions");
 }
+
+const FLEET: &str = r#"
+[[fleet]]
+name = "/demo"
+program = "left"
+members_min = 2
+members_max = 4
+shrink_below_us = 8000
+grow_above_us = 23000
+"#;
+
+/// Why `GOOD` with this `[[fleet]]`, changed so, is refused.
+fn fleet_refusal(from: &str, to: &str) -> String {
+    assert!(FLEET.contains(from), "the good fleet holds no {from:?}");
+    let error = Image::parse(&format!("{GOOD}{}", FLEET.replacen(from, to, 1))).expect_err("must be refused");
+    assert!(error.span.is_some(), "every refusal has a span: {error}");
+    error.message
+}
+
+#[test]
+fn a_fleet_that_says_little_gets_what_is_usual() {
+    let image = Image::parse(&format!("{GOOD}{FLEET}")).unwrap();
+    let [policy] = &image.fleets[..] else { panic!("one fleet: {:?}", image.fleets) };
+    assert_eq!((policy.members_min, policy.members_max, policy.grow_above_us), (2, 4, 23_000));
+    assert_eq!((policy.beat_ms, policy.silent_after_ms_min, policy.silent_after_ms_max), (100, 300, 3000));
+    assert_eq!(Policy::from_words(&policy.to_words()).as_ref(), Some(policy));
+}
+
+#[test]
+fn a_fleet_that_cannot_be_is_refused_with_the_reason() {
+    for (from, to, found) in [
+        ("members_min", "membersmin", "unknown field `membersmin`"),
+        ("members_max = 4\n", "", "missing field `members_max`"),
+        ("members_max = 4", "members_max = \"4\"", "invalid type"),
+        ("members_max = 4", "members_max = 1", "members_max = 1 of fleet \"/demo\" is not within 2 to 128"),
+        ("members_min = 2", "members_min = 0", "members_min = 0 of fleet \"/demo\" is not within 1 to 128"),
+        ("23000", "8000", "grow_above_us = 8000 of fleet \"/demo\" is not within 8001 to"),
+        (
+            "23000",
+            "23000\nbeat_ms = 200",
+            "silent_after_ms_min = 300 of fleet \"/demo\" is not within 400 to",
+        ),
+        ("/demo", "demo", "\"demo\" is no name of a fleet: a name begins with `/`"),
+        ("/demo", "/", "a fleet is not named \"/\""),
+        ("\"left\"", "\"nobody\"", "program \"nobody\" of fleet \"/demo\" is no program of this image"),
+    ] {
+        let message = fleet_refusal(from, to);
+        assert!(message.contains(found), "{message:?} instead of {found:?}");
+    }
+    let twice = Image::parse(&format!("{GOOD}{FLEET}{FLEET}")).unwrap_err();
+    assert_eq!(twice.message, "two fleets are named \"/demo\"");
+    let many: String =
+        (0..=FLEETS_MAX).map(|number| FLEET.replace("/demo", &format!("/demo-{number}"))).collect();
+    assert_eq!(Image::parse(&format!("{GOOD}{many}")).unwrap_err().message, "an image has at most 16 fleets");
+}

@@ -128,6 +128,7 @@ pub(crate) fn begin_with(world: &World, messages: u64, dress: Dress) -> Box<dyn 
         core: NAMING as u16,
         cores: Vec::new(),
         arguments: Vec::new(),
+        policy: None,
         marks: dress.marks,
         say: |_| (),
         hear: Rc::new(|_| ()),

@@ -24,7 +24,10 @@ pub(crate) mod planted_hostile;
 pub(crate) mod planted_naming;
 #[cfg(test)]
 pub(crate) mod planted_pages;
+#[cfg(test)]
+pub(crate) mod planted_watchdog;
 mod poison;
+mod watchdog;
 
 /// A scenario.
 #[derive(Debug)]
@@ -62,6 +65,7 @@ pub const SCENARIOS: &[Scenario] = &[
     dpool::SCENARIO,
     hostile::SCENARIO,
     poison::SCENARIO,
+    watchdog::SCENARIO,
     naming_reads::RARE,
     naming_reads::SOME,
     naming_reads::MANY,

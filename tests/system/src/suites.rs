@@ -17,6 +17,7 @@ mod names;
 mod pages;
 mod sim;
 mod tool;
+mod watchdog;
 
 /// A named group of tests.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ const MESSAGES: Budget = Budget { suites: "messages and names", minutes_max: 5 }
 const DPOOL: Budget = Budget { suites: "dpool", minutes_max: 4 };
 const PAGES: Budget = Budget { suites: "pages", minutes_max: 3 };
 const SIM: Budget = Budget { suites: "sim", minutes_max: 3 };
+const WATCHDOG: Budget = Budget { suites: "watchdog", minutes_max: 4 };
 const TOOL: Budget = Budget { suites: "tool", minutes_max: 5 };
 
 /// Every suite, in the order in which they run.
@@ -115,6 +117,13 @@ pub const SUITES: &[Suite] = &[
         budget: &SIM,
         processor_seconds: 48,
         run: sim::run,
+    },
+    Suite {
+        name: "watchdog",
+        about: "the watchdog: its own tests, kill points in the simulator, members that hang and end on the machine",
+        budget: &WATCHDOG,
+        processor_seconds: 100,
+        run: watchdog::run,
     },
     Suite {
         name: "tool",

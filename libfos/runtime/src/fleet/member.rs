@@ -124,6 +124,11 @@ impl Member {
         self.agreement.borrow().roster().cloned()
     }
 
+    /// Those who are members or may be, and live as far as this member knows, itself included: also while the members change.
+    pub fn living(&self) -> Vec<Seat> {
+        self.agreement.borrow().living()
+    }
+
     /// Calls to other members, under the epoch in force: those who have gone on, or are not there yet, say `NotNow`.
     pub fn within(&self, time: Duration) -> Within {
         let epoch = self.agreement.borrow().roster().map_or(0, |roster| roster.epoch().0);

@@ -4,6 +4,7 @@
 use crate::Instant;
 use core::time::Duration;
 use fos_messages::fleet::Figure;
+use fos_messages::image::Policy;
 
 /// The water marks of a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,19 @@ pub struct Marks {
     pub members_min: usize,
     /// Never more.
     pub members_max: usize,
+}
+
+impl From<&Policy> for Marks {
+    fn from(policy: &Policy) -> Marks {
+        Marks {
+            grow_above: Duration::from_micros(policy.grow_above_us.into()),
+            shrink_below: Duration::from_micros(policy.shrink_below_us.into()),
+            looks: policy.looks,
+            rest: Duration::from_millis(policy.rest_ms.into()),
+            members_min: policy.members_min as usize,
+            members_max: policy.members_max as usize,
+        }
+    }
 }
 
 /// What a fleet should do.

@@ -81,6 +81,7 @@ impl Root {
             core: order.core,
             cores: self.cores.clone(),
             arguments: [order.program].into_iter().chain(order.arguments).collect(),
+            policy: None,
             marks: self.dress.marks,
             say: |_| (),
             hear: Rc::new(move |heard| {
@@ -132,5 +133,10 @@ impl Programs for Service {
     fn stop(&self, _: Context, number: u64) -> Result<(), Instead<Refusal>> {
         self.0.find(number)?.end();
         Ok(())
+    }
+
+    fn fence(&self, _: Context, _: u64) -> Result<(), Instead<Refusal>> {
+        // Nobody of the demo may.
+        Err(Refusal::NotEntitled.into())
     }
 }

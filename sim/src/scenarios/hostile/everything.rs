@@ -11,7 +11,7 @@ use fos_messages::fleet::{
     Behind, Figure, Fleet, FleetDispatcher, FleetError, FleetPeers, FleetPeersDispatcher, Seat, Standing,
 };
 use fos_messages::names::{
-    DirectoryKey, NameError, NamePeers, NamePeersDispatcher, NamesStarterDispatcher, Peer,
+    DirectoryKey, NameError, NamePeers, NamePeersDispatcher, NamesStarterDispatcher, Path, Peer,
 };
 use fos_messages::pages::{
     Freed, Lent, Pages, PagesDispatcher, PagesError, PagesNews, PagesNewsDispatcher, PagesPeers,
@@ -19,6 +19,10 @@ use fos_messages::pages::{
 };
 use fos_messages::programs::{self, Order, Programs, ProgramsDispatcher, Started};
 use fos_messages::rpc::{Address, Context, Instead, Never, Serve};
+use fos_messages::watchdog::{
+    Charge, FleetState, Incomplete, Minded, MindedDispatcher, NotYet, Permit, WatchError, Watchdog,
+    WatchdogDispatcher, WatchdogPeers, WatchdogPeersDispatcher,
+};
 use fos_naming::starter::{Starter, StarterService};
 use fos_runtime::Runtime;
 use fos_runtime::port::Class;
@@ -37,6 +41,9 @@ fn servers() -> Vec<Rc<dyn Serve>> {
         NamePeersDispatcher::new(least.clone()),
         FleetDispatcher::new(least.clone()),
         FleetPeersDispatcher::new(least.clone()),
+        WatchdogDispatcher::new(least.clone()),
+        WatchdogPeersDispatcher::new(least.clone()),
+        MindedDispatcher::new(least.clone()),
         NamesStarterDispatcher::new(Rc::new(StarterService(Starter::new(super::ROOT_KEY)))),
         ContainerPeersDispatcher::new(least.clone()),
         CustodyDispatcher::new(least.clone()),
@@ -76,6 +83,48 @@ impl Programs for Least {
     }
     fn stop(&self, _: Context, _: u64) -> Result<(), Instead<programs::Refusal>> {
         Err(Instead::Refused(programs::Refusal::NotYours))
+    }
+    fn fence(&self, _: Context, _: u64) -> Result<(), Instead<programs::Refusal>> {
+        Err(Instead::Refused(programs::Refusal::NotEntitled))
+    }
+}
+
+impl Watchdog for Least {
+    async fn look_after(&self, _: Context, charge: Charge) -> Result<(), Instead<WatchError>> {
+        let is_long = charge.order.arguments.len() > 9;
+        Err(Instead::Refused(if is_long { WatchError::TooLong } else { WatchError::NoPolicy }))
+    }
+    fn beat(&self, _: Context, _: u64) {}
+    async fn dismiss(&self, _: Context) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+    fn permit(&self, _: Context, _: Path) -> Result<Permit, Instead<NotYet>> {
+        Ok(Permit::default())
+    }
+    fn poisoned(&self, _: Context) {}
+    fn state(&self, _: Context, _: Path) -> Result<FleetState, Instead<WatchError>> {
+        Ok(FleetState::default())
+    }
+}
+
+impl WatchdogPeers for Least {
+    fn keep(&self, _: Context, _: Charge) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+    fn forget(&self, _: Context, _: u64) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+    fn page(&self, _: Context, _: u64) -> Result<Vec<Charge>, Instead<Incomplete>> {
+        Ok(Vec::new())
+    }
+    fn ends(&self, _: Context, fleet: u32) -> Result<Vec<u32>, Instead<Never>> {
+        Ok(vec![fleet])
+    }
+}
+
+impl Minded for Least {
+    fn ping(&self, _: Context) -> Result<(), Instead<Never>> {
+        Ok(())
     }
 }
 

@@ -172,4 +172,9 @@ impl Programs for Starter {
         self.0.find(number)?.end();
         Ok(())
     }
+
+    fn fence(&self, _: Context, _: u64) -> Result<(), Instead<Refusal>> {
+        // Nobody here may.
+        Err(Refusal::NotEntitled.into())
+    }
 }

@@ -1,10 +1,10 @@
 //! Suite `kernel`: the unit and property tests of guest crates that are libraries, on the host, where they are
-//! quick (but for those of suites `messages`, `names`, `dpool` and `pages`); and the instruction counts of the kernel's paths against
-//! the table in docs/performance.md.
+//! quick (but for those of suites `messages`, `names`, `dpool`, `pages` and `watchdog`); and the instruction counts of the kernel's
+//! paths against the table in docs/performance.md.
 
 use crate::libtest;
 use crate::runner::{Outcome, Runner, fail};
-use crate::suites::{dpool, messages, names, pages};
+use crate::suites::{dpool, messages, names, pages, watchdog};
 use fos_host::bench::{counts, kernel, targets};
 use fos_host::guests::HOST_CRATES;
 use fos_host::image;
@@ -16,8 +16,14 @@ const LINES_NOW: f64 = 8_600.0;
 /// Runs the unit tests of all guest libraries.
 pub fn run(runner: &mut Runner) {
     let elsewhere = |name: &str| {
-        let lists =
-            [HOST_CRATES, &messages::LIBRARIES, &names::LIBRARIES, &dpool::LIBRARIES, &pages::LIBRARIES];
+        let lists = [
+            HOST_CRATES,
+            &messages::LIBRARIES,
+            &names::LIBRARIES,
+            &dpool::LIBRARIES,
+            &pages::LIBRARIES,
+            &watchdog::LIBRARIES,
+        ];
         lists.iter().any(|list| list.contains(&name))
     };
     libtest::build_and_run(runner, || libtest::libraries(|name| !elsewhere(name)), "dev");

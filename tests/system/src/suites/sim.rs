@@ -136,7 +136,7 @@ fn figures() -> Outcome {
     Ok(())
 }
 
-/// `faults_least`: fewer mean that nothing was tried.
+/// Sweeps; fewer faults than `faults_least` mean that nothing was tried.
 pub fn sweep(words: &[&str], faults_least: u64) -> Outcome {
     let words: Vec<&str> = ["sim", "sweep", "--json"].iter().chain(words).copied().collect();
     let said = Fos::new(&words).within(std::time::Duration::from_secs(3600)).run()?;
