@@ -1,5 +1,7 @@
 //! What the kernel tells the root program: one read-only page, and where its capabilities are.
 
+use crate::limits::TABLE_FRAMES_MAX;
+
 /// Where the kernel maps [`BootFacts`] in the root program.
 pub const FACTS_ADDRESS: u64 = 0x1000_0000_0000;
 /// Where the boot archive (cpio, "newc") is mapped, read only.
@@ -8,6 +10,8 @@ pub const ARCHIVE_ADDRESS: u64 = 0x1000_4000_0000;
 pub const ROOT_STACK_TOP: u64 = 0x1000_2000_0000;
 /// Bytes of that stack.
 pub const ROOT_STACK_SIZE: u64 = 64 * 1024;
+/// Frames of its capability table: as many as a table may have.
+pub const ROOT_TABLE_FRAMES: usize = TABLE_FRAMES_MAX;
 /// "fos facts", little endian.
 pub const FACTS_MAGIC: u64 = 0x7374_6361_6620_736f;
 /// Changes with every change of the layouts in this crate.

@@ -13,7 +13,7 @@ use crate::space::{Pages, Space};
 use crate::thread::Thread;
 use fos_abi::boot::{
     ABI_VERSION, ARCHIVE_ADDRESS, BootFacts, CommandLine, FACTS_ADDRESS, FACTS_MAGIC, ROOT_STACK_SIZE,
-    ROOT_STACK_TOP, root_slot,
+    ROOT_STACK_TOP, ROOT_TABLE_FRAMES, root_slot,
 };
 use fos_abi::capability::{Kind, Rights};
 use fos_abi::limits::{USER_END, USER_START};
@@ -55,17 +55,15 @@ impl Free {
     }
 }
 
-/// Frames of the root program's capability table: 1024 slots.
-const TABLE_FRAMES: usize = 16;
 /// Frames for its page tables.
 const PAGE_TABLES: u64 = 96;
 
 /// Makes the root program and its thread, ready on this core.
 pub fn create(here: &'static Core, map: &MemoryMap, running: usize, mut free: Free) {
     let image = find_root(archive_bytes(map));
-    let first = free.take((SPACE_FRAMES + TABLE_FRAMES) as u64);
+    let first = free.take((SPACE_FRAMES + ROOT_TABLE_FRAMES) as u64);
     // SAFETY: claimed, zeroed frames.
-    let space = unsafe { Space::create(first, TABLE_FRAMES, here.new_identity(), here.number) };
+    let space = unsafe { Space::create(first, ROOT_TABLE_FRAMES, here.new_identity(), here.number) };
     objects::publish::<Space>(first);
     here.add_space(space);
     let tables = free.take(PAGE_TABLES);

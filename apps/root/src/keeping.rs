@@ -7,7 +7,9 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use core::cell::RefCell;
+use fos_abi::boot::ROOT_TABLE_FRAMES;
 use fos_abi::capability::{Handle, Rights};
+use fos_abi::limits::SLOTS_PER_FRAME;
 use fos_abi::{Error, Identity};
 use fos_messages::custody::{CustodyDispatcher, CustodyInterface, CustodyNewsClient, Range};
 use fos_messages::rpc::wire::Unwritable;
@@ -19,8 +21,13 @@ use fos_root::custody::{Custodian, Hands, NotGiven, Service};
 use libfos::calls;
 use libfos::mailbox::Sender;
 
-/// Ranges that may be held at once: each takes a slot of root's table of 1024, of which programs need 800.
-const GIVEN_MAX: usize = 160;
+use crate::program::{PROGRAMS_MAX, SLOTS_PER_PROGRAM};
+
+/// Ranges that may be held at once: each takes a slot of root's table. Programs need theirs, and root some of its own.
+const GIVEN_MAX: usize =
+    ROOT_TABLE_FRAMES * SLOTS_PER_FRAME - PROGRAMS_MAX * SLOTS_PER_PROGRAM - SLOTS_OF_ROOT;
+/// What root was given at boot, its mailboxes, and what it derives for a moment.
+const SLOTS_OF_ROOT: usize = 64;
 
 /// Frames in custody, with the capability of all of them.
 #[derive(Debug)]

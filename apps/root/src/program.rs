@@ -10,8 +10,10 @@ use fos_messages::control::RequestId;
 use crate::memory::Piece;
 use crate::serving::Asker;
 
-/// Programs that may run at once: each takes about twenty slots of root's table of 1024, and up to six keys.
+/// Programs that may run at once: each takes up to six keys.
 pub const PROGRAMS_MAX: usize = 40;
+/// Slots of root's table that one takes at most.
+pub const SLOTS_PER_PROGRAM: usize = 20;
 
 /// Names a program to root for as long as the machine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
