@@ -7,7 +7,7 @@
 //!
 //! | operation | done twice is as once | refused |
 //! |---|---|---|
-//! | `totals`, `table`, `account` | yes | never |
+//! | `totals`, `table`, `block`, `account` | yes | never |
 //! | `subscribe` | yes | `NoProcess` |
 //! | `adopt` | no: what an answer that is lost told of stands in `table` | never |
 //! | `give` | yes, under the same tag of the same holder | `NotKept`, `NoProcess`, `OverLimit`, `TooMany`, `NoRoom`, `BadRange` |
@@ -160,7 +160,7 @@ impl core::fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 /// What the custodian does for members of `pages`.
-#[interface(id = 6, version = 1)]
+#[interface(id = 6, version = 2)]
 pub trait Custody {
     /// What all of the table comes to.
     #[operation(idempotent)]
@@ -169,6 +169,12 @@ pub trait Custody {
     /// The rows from this frame on, at most [`RANGES_MAX`], in the order of their frames. None: there are no more.
     #[operation(idempotent, answer_max = 400)]
     fn table(&self, from: u64) -> Vec<Row>;
+
+    /// What the asker does not keep of a block of two to the `order` frames, aligned to its size, of which no process holds any:
+    /// of the one with the fewest such rows, the first [`RANGES_MAX`], without what they have beyond the block. None: there is no
+    /// such block, or the asker keeps all of one.
+    #[operation(idempotent, answer_max = 400)]
+    fn block(&self, order: u8) -> Vec<Row>;
 
     /// What a process has.
     #[operation(idempotent)]
@@ -249,7 +255,9 @@ mod tests {
         let given = longest(&|bytes| write(&given, bytes).unwrap());
         let returned = Returned { ranges: vec![Return::Home(range); RANGES_MAX], free: u64::MAX };
         let returned = longest(&|bytes| write(&returned, bytes).unwrap());
-        for (name, length) in [("table", rows), ("adopt", rows), ("give", given), ("take_home", returned)] {
+        for (name, length) in
+            [("table", rows), ("block", rows), ("adopt", rows), ("give", given), ("take_home", returned)]
+        {
             let operation =
                 CustodyInterface::OPERATIONS.iter().find(|operation| operation.name == name).unwrap();
             assert!(length <= operation.answer_max, "{name}: {length}");

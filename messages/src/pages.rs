@@ -8,7 +8,7 @@
 //! | `quota`, `statistics` | yes | never |
 //! | `set_quota` | yes | `BadKey`, `NoProcess` |
 //! | `subscribe` | yes | never |
-//! | `lend` | no: what an answer that is lost told of stands in the custodian's table | never |
+//! | `lend`, `cede` | no: what an answer that is lost told of stands in the custodian's table | never |
 //!
 //! Whoever lost its member in the middle of `allocate` asks another with the same tag, and gets what the first one had given, if
 //! it had. Whoever lost it in the middle of `give_back` takes `NotYours` for done.
@@ -161,12 +161,17 @@ pub trait PagesNews {
 }
 
 /// What members say to each other.
-#[interface(id = 25, version = 1)]
+#[interface(id = 25, version = 2)]
 pub trait PagesPeers {
     /// Blocks for the asker to keep: of at least this order, of so many frames if there are, and not more than half of what there
     /// is unless `is_last`, when nobody else had any. They are the asker's when this is answered.
     #[operation(answer_max = 330)]
     async fn lend(&self, frames: u64, order: u8, is_last: bool) -> Vec<Lent>;
+
+    /// These ranges for the asker to keep, which has or gets the others of a block that it is to give out whole. Those that the
+    /// asked does not have any more are left out. They are the asker's when this is answered.
+    #[operation(answer_max = 330)]
+    async fn cede(&self, ranges: Vec<Range>) -> Vec<Lent>;
 }
 
 /// A range that changed its keeper.

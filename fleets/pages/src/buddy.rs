@@ -74,6 +74,39 @@ impl Buddy {
         Some(first)
     }
 
+    /// Takes these very frames: all of them, or none. False: some are not here.
+    pub fn take_range(&mut self, range: Range) -> bool {
+        let Some(end) = range.end() else { return false };
+        let mut next = range.first;
+        let mut taken = Vec::new();
+        while next < end {
+            let Some(block) = self.take_around(next) else { break };
+            next = block.first + block.count;
+            taken.push(block);
+        }
+        let is_whole = next >= end;
+        for block in taken {
+            let (first, block_end) = (block.first, block.first + block.count);
+            let outside = if is_whole {
+                [(first, range.first.clamp(first, block_end)), (end.clamp(first, block_end), block_end)]
+            } else {
+                [(first, block_end), (block_end, block_end)]
+            };
+            outside.iter().for_each(|(from, to)| self.add(Range { first: *from, count: to - from }));
+        }
+        is_whole
+    }
+
+    /// Takes the block that has this frame.
+    fn take_around(&mut self, frame: u64) -> Option<Range> {
+        let found = (0..=ORDER_MAX).find_map(|order| {
+            let first = frame & !(size(order) - 1);
+            self.blocks[usize::from(order)].remove(&first).then_some(Range { first, count: size(order) })
+        })?;
+        self.frames -= found.count;
+        Some(found)
+    }
+
     /// Takes at most so many frames in blocks of at least this order, the largest that fit first, in at most so many blocks.
     pub fn take_some(&mut self, frames: u64, order: u8, blocks_max: usize) -> Vec<Range> {
         let mut taken = Vec::new();
@@ -121,6 +154,7 @@ mod tests {
     enum Step {
         Take(u8),
         TakeSome { frames: u64, order: u8, blocks: usize },
+        TakeRange(Range),
         GiveBack(usize),
     }
 
@@ -132,6 +166,7 @@ mod tests {
                 order,
                 blocks
             }),
+            (0..270u64, 1..40u64).prop_map(|(first, count)| Step::TakeRange(Range { first, count })),
             any::<usize>().prop_map(Step::GiveBack),
         ]
     }
@@ -169,6 +204,15 @@ mod tests {
                         prop_assert!(taken.iter().map(|range| range.count).sum::<u64>() <= frames);
                         prop_assert!(taken.iter().all(|range| range.count >= size(order)));
                         out.extend(taken);
+                    }
+                    Step::TakeRange(range) => {
+                        let could = frames(&[range]).all(|frame| free.contains(&frame));
+                        prop_assert_eq!(buddy.take_range(range), could);
+                        if could {
+                            let mut parts = Buddy::default();
+                            parts.add(range);
+                            out.extend(parts.ranges());
+                        }
                     }
                     Step::GiveBack(nth) if !out.is_empty() => {
                         let range = out.swap_remove(nth % out.len());

@@ -7,7 +7,7 @@
 //! say that it is somebody else's. A step whose answer is lost leaves its frames out and the member *in doubt*: then no step
 //! begins until what is kept here was read in the custodian's table. So a lost answer loses no frame and gives none out twice.
 
-use crate::buddy::size;
+use crate::buddy::{order_below, size};
 use crate::cleaning::{CHUNK, Cleaner};
 use crate::pressure::Listeners;
 use crate::stock::Stock;
@@ -26,8 +26,10 @@ use fos_runtime::{Runtime, Within};
 /// How long the custodian may take: it answers each message when it takes it.
 const CUSTODIAN_WITHIN: Duration = Duration::from_secs(5);
 /// How long frames are looked for that are free and with nobody who was asked: between two members, or coming home.
-const GATHER_WITHIN: Duration = Duration::from_millis(50);
+const GATHER_WITHIN: Duration = Duration::from_millis(200);
 const AGAIN_AFTER: Duration = Duration::from_millis(1);
+/// How often one request has parts of blocks brought together that are divided among members: others may take them first.
+const ASSEMBLES_MAX: u32 = 16;
 
 /// One member. See the module.
 pub struct Server {
@@ -50,6 +52,11 @@ pub struct Server {
     counts: Cell<u64>,
     /// It adopts nothing any more.
     is_leaving: Cell<bool>,
+}
+
+/// The order of a block that answers what is wanted, or a part of it that is large enough to be one of its runs.
+fn order_wanted(frames: u64, order: u8) -> u8 {
+    order_below(frames / RUNS_MAX as u64 + 1).max(order)
 }
 
 /// A step under way.
@@ -177,7 +184,7 @@ impl Server {
         if frames == 0 || order > ORDER_MAX || !frames.is_multiple_of(size(order)) {
             return Err(PagesError::BadRequest.into());
         }
-        let mut until = None;
+        let (mut until, mut assembles) = (None, ASSEMBLES_MAX);
         loop {
             let step = self.begin().await;
             let taken = self.stock.borrow_mut().take(frames, order);
@@ -187,7 +194,12 @@ impl Server {
             drop(step);
             let until = *until.get_or_insert(self.runtime.port().now().after(GATHER_WITHIN));
             self.is_within_quota(asker, frames).await?;
-            if !self.gather(frames, order).await {
+            if self.gather(frames, order).await {
+                continue;
+            }
+            let is_assembled = assembles > 0 && self.assemble(order_wanted(frames, order)).await;
+            assembles -= u32::from(is_assembled);
+            if !is_assembled {
                 if !self.may_come_yet(frames).await || self.runtime.port().now() > until {
                     return self.refuse(asker, tag).await;
                 }

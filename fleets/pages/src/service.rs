@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use fos_messages::names::DirectoryKey;
 use fos_messages::pages::{
-    Account, Freed, Lent, ORDER_MAX, Pages, PagesError, PagesPeers, Pressure, Run, Statistics, Wanted,
+    Account, Freed, Lent, ORDER_MAX, Pages, PagesError, PagesPeers, Pressure, Range, Run, Statistics, Wanted,
 };
 use fos_messages::rpc::{Address, Context, Instead, Never};
 
@@ -56,5 +56,9 @@ impl PagesPeers for Members {
         is_last: bool,
     ) -> Result<Vec<Lent>, Instead<Never>> {
         Ok(self.0.lend(context.sender, frames, order.min(ORDER_MAX), is_last).await)
+    }
+
+    async fn cede(&self, context: Context, ranges: Vec<Range>) -> Result<Vec<Lent>, Instead<Never>> {
+        Ok(self.0.cede(context.sender, &ranges).await)
     }
 }

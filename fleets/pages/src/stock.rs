@@ -69,6 +69,16 @@ impl Stock {
         }
         lent
     }
+
+    /// Takes these very ranges for another member, those that are here, clean or not.
+    pub fn cede(&mut self, ranges: &[Range]) -> Vec<Lent> {
+        let ceded = ranges.iter().take(RUNS_MAX).filter_map(|range| {
+            let is_clean = self.clean.take_range(*range);
+            (range.count > 0 && (is_clean || self.dirty.take_range(*range)))
+                .then_some(Lent { range: *range, is_clean })
+        });
+        ceded.collect()
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +111,21 @@ mod tests {
         let mut stock = stock(&singles, &[]);
         assert_eq!(stock.take(RUNS_MAX as u64 + 1, 0), None);
         assert_eq!(stock.take(RUNS_MAX as u64, 0).unwrap().len(), RUNS_MAX);
+    }
+
+    #[test]
+    fn what_is_here_is_ceded_and_the_rest_left_out() {
+        let mut stock = stock(&[(0, 8)], &[(16, 8)]);
+        let range = |first, count| Range { first, count };
+        let wanted = [range(2, 4), range(6, 4), range(18, 6), range(40, 1), range(0, 0)];
+        let ceded = stock.cede(&wanted);
+        assert_eq!(
+            ceded,
+            [(2, 4, true), (18, 6, false)]
+                .map(|(first, count, is_clean)| Lent { range: range(first, count), is_clean })
+        );
+        assert_eq!((stock.frames(), stock.clean_frames()), (6, 4));
+        assert_eq!(stock.cede(&wanted), []);
     }
 
     #[test]

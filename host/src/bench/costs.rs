@@ -117,9 +117,10 @@ const FLEET: [&str; 17] = [
 ];
 
 /// What `pages` and its custodian are asked in the scenario `pages`.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 16] = [
     "Custody.account",
     "Custody.adopt",
+    "Custody.block",
     "Custody.give",
     "Custody.hand_over",
     "Custody.set_limit",
@@ -131,6 +132,7 @@ const PAGES: [&str; 14] = [
     "Pages.give_back",
     "Pages.set_quota",
     "Pages.statistics",
+    "PagesPeers.cede",
     "PagesPeers.lend",
 ];
 

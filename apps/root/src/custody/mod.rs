@@ -96,6 +96,13 @@ impl<H: Hands> Custodian<H> {
         self.table.rows(from)
     }
 
+    /// What a member lacks of a block of two to the `order` frames that no process holds.
+    pub fn block(&self, keeper: u64, order: u8) -> Vec<Row> {
+        let mut rows = self.table.block(keeper, order);
+        rows.truncate(RANGES_MAX);
+        rows
+    }
+
     /// What a process has.
     pub fn account(&self, process: u64) -> Account {
         self.accounts.get(&process).copied().unwrap_or(Account { frames: 0, limit: u64::MAX })

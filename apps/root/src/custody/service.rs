@@ -36,6 +36,10 @@ impl<H: Hands> Custody for Service<H> {
         Ok(self.0.borrow().rows(from).take(RANGES_MAX).collect())
     }
 
+    fn block(&self, context: Context, order: u8) -> Result<Vec<Row>, Instead<Never>> {
+        Ok(self.0.borrow().block(context.sender.0, order))
+    }
+
     fn account(&self, _: Context, process: u64) -> Result<Account, Instead<Never>> {
         Ok(self.0.borrow().account(process))
     }

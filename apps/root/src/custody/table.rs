@@ -56,6 +56,42 @@ impl<S> Table<S> {
         })
     }
 
+    /// What this member does not keep of a block of two to the `order` frames that nobody holds, cut to it: of all such blocks, of
+    /// one where that has the fewest rows.
+    pub fn block(&self, keeper: u64, order: u8) -> Vec<Row> {
+        let Some(size) = 1u64.checked_shl(order.into()) else { return Vec::new() };
+        let starts = self.extents.iter().flat_map(|(first, extent)| {
+            // The block that the row begins in, and the first that begins in the row: if there is room for another, that one is
+            // whole in the row too.
+            let within = first.checked_next_multiple_of(size);
+            [Some(first & !(size - 1)), within.filter(|start| *start < first + extent.count)]
+        });
+        let blocks = starts.flatten().filter_map(|start| self.lacking(keeper, start, size));
+        blocks.min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// What this member does not keep of these frames; none if somebody holds some.
+    fn lacking(&self, keeper: u64, start: u64, size: u64) -> Option<Vec<Row>> {
+        let end = start.checked_add(size)?;
+        let (&from, _) = self.extents.range(..=start).next_back()?;
+        let (mut rows, mut next) = (Vec::new(), start);
+        for row in self.rows(from) {
+            let row_end = row.range.end()?;
+            if row.range.first > next || row_end <= next || matches!(row.with, With::Holder(_)) {
+                return None;
+            }
+            let until = row_end.min(end);
+            if row.with != With::Keeper(keeper) {
+                rows.push(Row { range: Range { first: next, count: until - next }, ..row });
+            }
+            next = until;
+            if next == end {
+                return Some(rows);
+            }
+        }
+        None
+    }
+
     /// Whether so many ranges more may be told apart.
     pub fn has_room(&self, ranges: usize) -> bool {
         self.extents.len() + 2 * ranges <= ROWS_MAX

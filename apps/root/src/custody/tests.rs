@@ -222,6 +222,33 @@ impl World {
         }
     }
 
+    /// What a member lacks of a block that nobody holds is found if there is such a block, and is as it is.
+    fn has_block(&self, member: u64, order: u8) {
+        let state = |frame: u64| frame.checked_sub(FIRST).and_then(|place| self.frames.get(place as usize));
+        let is_free = |frame: u64| state(frame).is_some_and(|frame| !matches!(frame, Frame::Held(..)));
+        let lacks = |frame: &u64| state(*frame) != Some(&Frame::Kept(member));
+        let blocks = (0..FIRST + FRAMES).step_by(1 << order).map(|start| start..start + (1 << order));
+        let free = blocks.filter(|block| block.clone().all(is_free));
+        let lacking: Vec<Vec<u64>> = free.map(|block| block.filter(lacks).collect()).collect();
+        let rows = self.custodian.block(member, order);
+        let found: Vec<u64> = rows.iter().flat_map(|row| row.range.first..row.range.end().unwrap()).collect();
+        let is_one = |all: &Vec<u64>| {
+            all.starts_with(&found) && (all.len() == found.len() || rows.len() == RANGES_MAX)
+        };
+        assert!(
+            lacking.iter().any(is_one) || (lacking.is_empty() && rows.is_empty()),
+            "{rows:?} {lacking:?}"
+        );
+        for row in rows {
+            let is_same = |whole: &Row| {
+                whole.range.first <= row.range.first
+                    && row.range.end() <= whole.range.end()
+                    && (whole.with, whole.is_clean) == (row.with, row.is_clean)
+            };
+            assert!(self.custodian.rows(0).any(|whole| is_same(&whole)));
+        }
+    }
+
     /// The table says of each frame what the model does, once; the capabilities that are out are those of what is held.
     fn agrees(&self) {
         let rows: Vec<Row> = self.custodian.rows(0).collect();
@@ -265,9 +292,10 @@ proptest! {
     #[test]
     fn no_frame_is_with_two_nor_with_none(steps in prop::collection::vec(step(), 1..80)) {
         let mut world = World::new();
-        for step in &steps {
+        for (step, order) in steps.iter().zip((0..7u64).cycle()) {
             world.step(step);
             world.agrees();
+            world.has_block(1 + order % 3, order as u8);
         }
     }
 }

@@ -174,6 +174,9 @@ impl Custody for Least {
     fn table(&self, _: Context, _: u64) -> Result<Vec<Row>, Instead<Never>> {
         Ok(Vec::new())
     }
+    fn block(&self, _: Context, _: u8) -> Result<Vec<Row>, Instead<Never>> {
+        Ok(Vec::new())
+    }
     fn account(&self, _: Context, _: u64) -> Result<Account, Instead<Never>> {
         Ok(Account::default())
     }
@@ -240,6 +243,9 @@ impl Pages for Least {
 
 impl PagesPeers for Least {
     async fn lend(&self, _: Context, _: u64, _: u8, _: bool) -> Result<Vec<Lent>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+    async fn cede(&self, _: Context, _: Vec<Range>) -> Result<Vec<Lent>, Instead<Never>> {
         Ok(Vec::new())
     }
 }
