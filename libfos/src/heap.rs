@@ -1,19 +1,29 @@
 //! A program's heap: one arena of a size fixed at build time, in `.bss`, so that it costs nothing in the ELF and
 //! needs no call. [`entry!`](crate::entry) makes one per program; a program that is out of heap panics and so ends.
+//!
+//! A heap grows by its *reserve*: mapped memory that somebody set aside ([`set_aside`]) before it was needed, because the heap
+//! itself can ask nobody. It takes all of it at once when the rest is used up, keeps it for good, and then wants another
+//! ([`wants_reserve`]); [`crate::pages::Growing::keep_heap`] brings that.
 
+use core::alloc::Layout;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use fos_abi::limits::PAGE_SIZE;
 use talc::TalcLock;
-use talc::source::Claim;
+use talc::base::Talc;
+use talc::base::binning::Binning;
+use talc::source::Source;
 
 use crate::calls;
+use crate::frames::Block;
+use crate::memory::Mapping;
 
 /// Bytes of heap that a program gets unless it says otherwise.
 pub const DEFAULT_SIZE: usize = 1024 * 1024;
 
 /// The allocator of a program.
-pub type Heap = TalcLock<YieldLock, Claim>;
+pub type Heap = TalcLock<YieldLock, ArenaThenReserve>;
 
 /// The memory that a heap hands out.
 #[repr(C, align(4096))]
@@ -33,9 +43,59 @@ impl<const SIZE: usize> Arena<SIZE> {
     /// # Safety
     /// At most one heap may be made over an arena.
     pub const unsafe fn heap(&'static self) -> Heap {
-        // SAFETY: the memory is static, and by the caller's promise only this heap uses it.
-        TalcLock::new(unsafe { Claim::new(self.0.get().cast(), SIZE) })
+        TalcLock::new(ArenaThenReserve(UnclaimedArena { start: self.0.get().cast(), bytes: SIZE }))
     }
+}
+
+/// Where the heap's memory comes from: its arena, then whatever is set aside.
+#[derive(Debug)]
+pub struct ArenaThenReserve(UnclaimedArena);
+
+/// An arena that its heap has not taken yet, if it has any bytes.
+#[derive(Debug)]
+struct UnclaimedArena {
+    start: *mut u8,
+    bytes: usize,
+}
+
+// SAFETY: the pointer is to a static arena, which by the promise to `Arena::heap` this heap alone uses, whoever holds its lock.
+unsafe impl Send for UnclaimedArena {}
+
+// SAFETY: nothing here allocates, and `Ok` is answered only when memory was claimed.
+unsafe impl Source for ArenaThenReserve {
+    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, _: Layout) -> Result<(), ()> {
+        let arena = core::mem::replace(&mut talc.source.0.bytes, 0);
+        let (start, bytes) =
+            if arena > 0 { (talc.source.0.start, arena) } else { take_reserve().ok_or(())? };
+        // SAFETY: the arena is static and this heap's alone; the reserve was mapped memory that `set_aside` gave away for good.
+        unsafe { talc.claim(start, bytes) }.map(drop).ok_or(())
+    }
+}
+
+/// What is set aside for the process's heap: its first page and its pages in one word, so that whoever takes it has both. Zero:
+/// nothing. A process has one heap, so it has one reserve.
+static RESERVE: AtomicU64 = AtomicU64::new(0);
+/// Bits of the number of pages; the page of a user address has 35.
+const PAGES_BITS: u32 = 28;
+
+fn take_reserve() -> Option<(*mut u8, usize)> {
+    let word = RESERVE.swap(0, Ordering::Acquire);
+    let (first, pages) = (word >> PAGES_BITS, word & ((1 << PAGES_BITS) - 1));
+    (word > 0).then_some(((first as usize * PAGE_SIZE) as *mut u8, pages as usize * PAGE_SIZE))
+}
+
+/// Whether nothing is set aside.
+pub fn wants_reserve() -> bool {
+    RESERVE.load(Ordering::Relaxed) == 0
+}
+
+/// Sets memory aside for the heap, for good. It comes back if something is set aside already, or if it can't be written.
+pub fn set_aside((frames, memory): (Block, Mapping)) -> Option<(Block, Mapping)> {
+    let pages = (memory.length() / PAGE_SIZE) as u64;
+    let word = ((memory.address() / PAGE_SIZE as u64) << PAGES_BITS) | pages;
+    let fits = memory.is_writable() && pages < 1 << PAGES_BITS;
+    let is_set = fits && RESERVE.compare_exchange(0, word, Ordering::Release, Ordering::Relaxed).is_ok();
+    (!is_set).then_some((frames, memory))
 }
 
 impl<const SIZE: usize> Default for Arena<SIZE> {

@@ -92,9 +92,16 @@ impl Memory {
     /// Takes frames, maps them and clears them.
     pub fn allocate(&mut self, pages: usize) -> Result<(Block, Mapping), MemoryError> {
         let block = self.frames.take(pages as u64)?;
-        let mapping = self.map(block.handle, 0, pages, MapFlags::WRITE)?;
-        mapping.zero();
-        Ok((block, mapping))
+        match self.map(block.handle, 0, pages, MapFlags::WRITE) {
+            Ok(mapping) => {
+                mapping.zero();
+                Ok((block, mapping))
+            }
+            Err(error) => {
+                self.frames.give_back(block)?;
+                Err(error)
+            }
+        }
     }
 
     /// Maps `pages` frames from `first` (within the capability) at free addresses.
@@ -213,6 +220,11 @@ impl Mapping {
     /// Its size in bytes.
     pub fn length(&self) -> usize {
         self.pages * PAGE_SIZE
+    }
+
+    /// Whether it was mapped to be written.
+    pub fn is_writable(&self) -> bool {
+        self.writable
     }
 
     /// Copies bytes in at an offset.

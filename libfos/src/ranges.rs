@@ -41,6 +41,17 @@ impl Ranges {
         Some(start)
     }
 
+    /// Takes these very numbers, if all of them are free.
+    #[must_use]
+    pub fn take_at(&mut self, start: u64, count: u64) -> bool {
+        let Some(end) = start.checked_add(count) else { return false };
+        let after = self.free.partition_point(|piece| piece.start <= start);
+        let holds = |index: &usize| count > 0 && end <= self.free[*index].end;
+        let Some(index) = after.checked_sub(1).filter(holds) else { return false };
+        self.cut(index, start, end);
+        true
+    }
+
     /// Gives back what [`take`](Self::take) gave, whole or in part. Refuses (false) what is not taken.
     #[must_use]
     pub fn give_back(&mut self, start: u64, count: u64) -> bool {
@@ -108,6 +119,17 @@ mod tests {
         assert!(ranges.give_back(0, 4));
         assert!(!ranges.give_back(0, 4));
         assert_eq!(ranges.take(10, 1), Some(0));
+    }
+
+    #[test]
+    fn numbers_are_taken_by_name_only_if_all_are_free() {
+        let mut ranges = Ranges::new(10, 20);
+        assert!(!ranges.take_at(9, 2) && !ranges.take_at(19, 2) && !ranges.take_at(12, 0));
+        assert!(ranges.take_at(12, 3));
+        assert!(!ranges.take_at(11, 2) && !ranges.take_at(14, 1));
+        assert!(ranges.take_at(10, 2) && ranges.take_at(15, 5));
+        assert!(!ranges.take_at(u64::MAX, 2));
+        assert_eq!(ranges.free_count(), 0);
     }
 
     #[test]

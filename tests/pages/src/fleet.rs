@@ -32,6 +32,7 @@ pub struct Fleet {
     pub root: ProgramsClient<Within>,
     pub names: Rc<Names>,
     pub first: Started,
+    pub key: DirectoryKey,
 }
 
 /// Who introduces members of naming, under the name by which they find it.
@@ -65,7 +66,7 @@ impl Fleet {
         }
         let order = Order { program: PROGRAM.into(), arguments: arguments(key), core: FIRST_CORE };
         let first = root.start(&order).await.map_err(|error| format!("no member starts: {error}"))?;
-        let fleet = Fleet { runtime, root, names, first };
+        let fleet = Fleet { runtime, root, names, first, key };
         fleet.wait_for_members(MARKS.members_min, |_| true).await?;
         Ok(fleet)
     }

@@ -1,6 +1,7 @@
 //! The fleet `pages` on the machine. `pages-test show` starts naming and the fleet, wants memory, maps and writes it, gives it
 //! back and finds it zeroed when it has it again; asks for what is not its own; takes all that it can get; has a program that
-//! holds memory ended, and a member of the fleet. Each step prints a line. `pages-test holder` is that program.
+//! holds memory ended, and a member of the fleet. Its own memory and heap grow meanwhile. Each step prints a line. `pages-test
+//! holder` is that program, `pages-test hog` one that takes all it gets.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -8,6 +9,7 @@
 extern crate alloc;
 
 mod fleet;
+mod grown;
 mod show;
 mod user;
 
@@ -17,7 +19,8 @@ libfos::entry!(main);
 
 fn main(start: &Start) -> u8 {
     let ended = match start.arguments.get(1).map(|role| role.as_str()) {
-        Some("holder") => user::hold(start),
+        Some("holder") => user::hold(start, false),
+        Some("hog") => user::hold(start, true),
         _ => show::run(start),
     };
     match ended {

@@ -5,9 +5,10 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::time::Duration;
 
-use fos_messages::pages::{Freed, ORDER_HUGE, PagesClient, PagesError, Run, Wanted};
+use fos_messages::pages::{Freed, ORDER_HUGE, PagesClient, PagesError, Pressure, Run, Wanted};
 use fos_messages::programs::{Order, ProgramsClient};
 use fos_messages::rpc::CallError;
 use fos_runtime::{Names, Runtime};
@@ -17,11 +18,12 @@ use libfos::server::Server;
 use libfos::{Start, println};
 
 use crate::fleet::{Fleet, starter};
+use crate::grown;
 use crate::user::{HELD, PATIENCE, User};
 
 pub const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// The core of the program that holds memory.
-const HOLDER_CORE: u16 = 1;
+pub const HOLDER_CORE: u16 = 1;
 /// Frames that are wanted again and again while a member is ended, and how often.
 const SMALL: u64 = 32;
 const ROUNDS: u32 = 200;
@@ -51,10 +53,16 @@ pub fn run(start: &Start) -> Result<(), String> {
         let root = ProgramsClient::new(runtime.within(PATIENCE), root);
         let fleet = Fleet::start(runtime, root, introducer, core).await?;
         println!("pages-test: the fleet has two members");
-        let user = User::new(&fleet.names, memory)?;
+        let heard = Rc::new(Cell::new(Pressure::None));
+        let hears = heard.clone();
+        let user = User::new(&fleet.runtime, &fleet.names, memory, move |level| hears.set(level))?;
         used(&user).await?;
         refused(&user).await?;
+        grown::memory(&user).await?;
+        grown::heap(&fleet, &user).await?;
+        grown::quota(&fleet, &user).await?;
         hogged(&user).await?;
+        grown::pressure(&fleet, &user, &heard).await?;
         ended(&fleet, &user).await?;
         member_ended(&fleet, &user).await
     })
@@ -132,7 +140,10 @@ async fn wait_for_free(
 
 /// A program that is ended gives back what it held.
 async fn ended(fleet: &Fleet, user: &User) -> Result<(), String> {
-    let free = user.pages.statistics().await.map_err(|error| error.to_string())?.free;
+    // What members zero they hold for a moment.
+    let frames = user.pages.statistics().await.map_err(|error| error.to_string())?.frames;
+    let free = frames - user.growing.frames();
+    wait_for_free(fleet, user, "members to hold nothing", |now| now == free).await?;
     let order = Order { program: "pages-test".into(), arguments: vec!["holder".into()], core: HOLDER_CORE };
     let holder = fleet.root.start(&order).await.map_err(|error| error.to_string())?;
     wait_for_free(fleet, user, "a program to hold memory", |now| now + HELD <= free).await?;
@@ -156,14 +167,15 @@ async fn member_ended(fleet: &Fleet, user: &User) -> Result<(), String> {
     println!("pages-test: a member was ended under load, and every request was met");
     let deadline = fleet.runtime.port().now().after(PATIENCE);
     let mut kept = kept_by_all(&fleet.names, &fleet.runtime).await;
-    while kept != frames && fleet.runtime.port().now() < deadline {
+    let own = || user.growing.frames();
+    while kept + own() != frames && fleet.runtime.port().now() < deadline {
         fleet.runtime.sleep(LOOK_EVERY).await;
         kept = kept_by_all(&fleet.names, &fleet.runtime).await;
     }
-    if kept != frames {
-        return Err(format!("members keep {kept} of {frames} frames"));
+    if kept + own() != frames {
+        return Err(format!("members keep {kept} of {frames} frames, and this program {}", own()));
     }
-    println!("pages-test: the members that live keep all {frames} frames");
+    println!("pages-test: the members that live keep all {frames} frames but {} of this program", own());
     Ok(())
 }
 

@@ -4,18 +4,21 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use fos_abi::capability::Handle;
 use fos_abi::space::MapFlags;
 use fos_messages::names::{NamesStarterClient, Path, STARTER};
-use fos_messages::pages::{Freed, NAME, PagesClient, PagesError, RUNS_MAX, Run, Wanted};
+use fos_messages::pages::{
+    Freed, NAME, ORDER_HUGE, PagesClient, PagesError, Pressure, RUNS_MAX, Run, Wanted,
+};
 use fos_messages::rpc::{Address, CallError};
-use fos_runtime::{Named, Names};
+use fos_runtime::{Named, Names, Runtime};
 use libfos::clock::Clock;
 use libfos::memory::{Memory, MemoryError};
+use libfos::pages::Growing;
 use libfos::root::Root;
 use libfos::server::Server;
 use libfos::{Start, calls, println};
@@ -24,20 +27,30 @@ use libfos::{Start, calls, println};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Frames that the holder holds.
 pub const HELD: u64 = 1024;
+/// Tells this program's own requests apart from those of its memory.
+const OWN_LANE: u64 = 2;
 
 /// A user of the fleet.
 pub struct User {
     /// How it asks.
     pub pages: PagesClient<Named>,
-    memory: RefCell<Memory>,
+    /// Its memory.
+    pub growing: Rc<Growing>,
     last_tag: Cell<u64>,
 }
 
 impl User {
-    pub fn new(names: &Rc<Names>, memory: Memory) -> Result<User, String> {
+    /// A process's only one. `hear` is told of the pressure when `growing` listens.
+    pub fn new(
+        runtime: &Runtime,
+        names: &Rc<Names>,
+        memory: Memory,
+        hear: impl Fn(Pressure) + 'static,
+    ) -> Result<User, String> {
         let path = Path::new(NAME).map_err(|error| error.to_string())?;
         let pages = PagesClient::new(names.at(path, PATIENCE), Address::default());
-        Ok(User { pages, memory: RefCell::new(memory), last_tag: Cell::default() })
+        let growing = Growing::new(runtime, names, memory, hear).map_err(|error| error.to_string())?;
+        Ok(User { pages, growing, last_tag: Cell::new(OWN_LANE << 48) })
     }
 
     /// Memory in blocks of this order.
@@ -48,7 +61,7 @@ impl User {
 
     /// Maps a run, looks that all of it is zero, and writes to each of its pages.
     pub fn touch(&self, run: &Run) -> Result<(), String> {
-        let mut memory = self.memory.borrow_mut();
+        let mut memory = self.growing.memory();
         let mapped = memory.map(Handle(run.handle), 0, run.range.count as usize, MapFlags::WRITE);
         let mapping = mapped.map_err(|error| format!("{run:?} can't be mapped: {error}"))?;
         let is_zero = mapping.words().iter().all(|word| word.load(Ordering::Relaxed) == 0);
@@ -76,8 +89,8 @@ impl User {
     }
 }
 
-/// Holds memory until it is ended.
-pub fn hold(start: &Start) -> Result<(), String> {
+/// Holds memory until it is ended: some of it, or all that it gets.
+pub fn hold(start: &Start, is_hog: bool) -> Result<(), String> {
     let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
     let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
@@ -89,12 +102,31 @@ pub fn hold(start: &Start) -> Result<(), String> {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| error.to_string())?;
         let names = Names::new(runtime.clone(), naming, (0, core));
-        let user = User::new(&names, memory)?;
-        let runs = user.allocate(HELD, 0).await.map_err(|error| error.to_string())?;
-        runs.iter().try_for_each(|run| user.touch(run))?;
-        println!("pages-test: a program on core {core} holds {HELD} frames");
+        let user = User::new(&runtime, &names, memory, |_| ())?;
+        if is_hog {
+            let (frames, why) = user.take_all().await?;
+            println!("pages-test: a hog on core {core} holds {frames} frames: {why}");
+        } else {
+            let runs = user.allocate(HELD, 0).await.map_err(|error| error.to_string())?;
+            runs.iter().try_for_each(|run| user.touch(run))?;
+            println!("pages-test: a program on core {core} holds {HELD} frames");
+        }
         loop {
             runtime.sleep(PATIENCE).await;
         }
     })
+}
+
+impl User {
+    /// Takes all that it gets, in huge pages; how many frames, and why no more. It has them until it ends.
+    async fn take_all(&self) -> Result<(u64, PagesError), String> {
+        let mut frames = 0;
+        loop {
+            match self.allocate(1 << ORDER_HUGE, ORDER_HUGE).await {
+                Ok(runs) => frames += runs.iter().map(|run| run.range.count).sum::<u64>(),
+                Err(CallError::Refused(why)) => return Ok((frames, why)),
+                Err(error) => return Err(format!("a hog was not refused: {error}")),
+            }
+        }
+    }
 }
