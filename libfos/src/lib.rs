@@ -23,6 +23,7 @@ pub mod mailbox;
 pub mod memory;
 pub mod named;
 pub mod naming;
+pub mod pager;
 pub mod pages;
 pub mod port;
 pub mod ranges;

@@ -89,6 +89,11 @@ impl<C: Caller> Supply<C> {
         Supply { client: PagesClient::new(caller, member), last_tag: Cell::new(u64::from(lane) << 48) }
     }
 
+    /// One that goes on after this tag, for who asks several members the same.
+    pub(crate) fn with_tag(caller: C, member: Address, last_tag: u64) -> Supply<C> {
+        Supply { client: PagesClient::new(caller, member), last_tag: Cell::new(last_tag) }
+    }
+
     /// How it asks.
     pub fn client(&self) -> &PagesClient<C> {
         &self.client

@@ -25,6 +25,7 @@ use fos_abi::space::MapFlags;
 
 use crate::arch::stack::{prepare, switch};
 use crate::memory::{Memory, MemoryError};
+use crate::pager::{Demand, Ground, Kind, PagingError};
 
 /// Pages without memory below each stack: as many as one function's frame may skip over at once.
 const GUARD_PAGES: usize = 16;
@@ -60,6 +61,17 @@ impl Stacks {
                 .map_err(|(_, error)| error)?;
             // SAFETY: mapped just now at addresses that nobody else has, and never unmapped.
             unsafe { stacks.add(bottom + (pages * PAGE_SIZE) as u64) };
+        }
+        Ok(stacks)
+    }
+
+    /// Stacks of up to `pages` pages each, which the pager puts behind them when they are touched.
+    pub fn growing<G: Ground>(pager: &Demand<G>, count: usize, pages: usize) -> Result<Stacks, PagingError> {
+        let stacks = Stacks::default();
+        for _ in 0..count {
+            let region = pager.make(Kind::Stack, pages as u64)?;
+            // SAFETY: the pager has each of the region's pages there when it is touched; the region is never given back.
+            unsafe { stacks.add(region.address() + region.length() as u64) };
         }
         Ok(stacks)
     }

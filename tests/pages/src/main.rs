@@ -4,12 +4,13 @@
 //! holder` is that program, `pages-test hog` one that takes all it gets.
 #![no_std]
 #![no_main]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 
 mod fleet;
 mod grown;
+mod paged;
 mod show;
 mod user;
 
@@ -21,6 +22,7 @@ fn main(start: &Start) -> u8 {
     let ended = match start.arguments.get(1).map(|role| role.as_str()) {
         Some("holder") => user::hold(start, false),
         Some("hog") => user::hold(start, true),
+        Some(role @ ("paged" | "overrun" | "stack" | "outside")) => paged::run(start, role),
         _ => show::run(start),
     };
     match ended {

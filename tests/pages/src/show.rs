@@ -24,6 +24,8 @@ use crate::user::{HELD, PATIENCE, User};
 pub const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// The core of the program that holds memory.
 pub const HOLDER_CORE: u16 = 1;
+/// The status of a program that touched what is not there.
+const SEGMENT: u8 = 128 + 11;
 /// Frames that are wanted again and again while a member is ended, and how often.
 const SMALL: u64 = 32;
 const ROUNDS: u32 = 200;
@@ -63,6 +65,7 @@ pub fn run(start: &Start) -> Result<(), String> {
         grown::quota(&fleet, &user).await?;
         hogged(&user).await?;
         grown::pressure(&fleet, &user, &heard).await?;
+        paged(&fleet).await?;
         ended(&fleet, &user).await?;
         member_ended(&fleet, &user).await
     })
@@ -115,6 +118,20 @@ async fn hogged(user: &User) -> Result<(), String> {
     let runs = user.allocate(4 << ORDER_HUGE, ORDER_HUGE).await.map_err(text)?;
     user.give_back(&runs).await?;
     println!("pages-test: what it gave back could be had at once");
+    Ok(())
+}
+
+/// A program over the pager ends well, and those that run over an end are ended.
+async fn paged(fleet: &Fleet) -> Result<(), String> {
+    for (role, expected) in [("paged", 0), ("overrun", SEGMENT), ("stack", SEGMENT), ("outside", SEGMENT)] {
+        let order = Order { program: "pages-test".into(), arguments: vec![role.into()], core: HOLDER_CORE };
+        let program = fleet.root.start(&order).await.map_err(|error| error.to_string())?;
+        let status = fleet.root.end(program.number).await.map_err(|error| error.to_string())?;
+        if status != expected {
+            return Err(format!("{role} ended with {status}, not with {expected}"));
+        }
+    }
+    println!("pages-test: who ran over an end was ended, and nobody else");
     Ok(())
 }
 

@@ -263,6 +263,17 @@ pub unsafe fn install(dispatch: Dispatch, dispatch_fault: DispatchFault, value: 
     }
 }
 
+/// Says that the thread is not inside libfos: faults enter from now on.
+///
+/// # Safety
+/// GS must point to the thread's area, prepared by [`install`].
+pub unsafe fn leave() {
+    // SAFETY: the caller's promise; the word is libfos's own.
+    unsafe {
+        asm!("mov qword ptr gs:[{inside}], 0", inside = const area::INSIDE, options(nostack, preserves_flags))
+    }
+}
+
 /// Leaves libfos for the first instruction of a program, with registers as Linux gives them: all zero.
 ///
 /// # Safety
