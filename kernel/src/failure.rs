@@ -34,8 +34,8 @@ const WAYS: [&str; 3] = ["panic", "hang", "bury"];
 const PANIC: usize = 0;
 const HANG: usize = 1;
 const BURY: usize = 2;
-/// When a planted panic or hang springs, after the core's start.
-const PLANTED_MICROSECONDS: u64 = 1_000_000;
+/// When a planted panic or hang springs, after the core's start. `spring=N` sets it.
+static SPRING_MILLISECONDS: AtomicU64 = AtomicU64::new(1_000);
 
 /// Positions of a burial in its job's cursors, beside [`ends::grace`]'s: the next frame to look at, the next
 /// watcher to tell, the mailbox that the dead core was sending to.
@@ -49,10 +49,9 @@ pub fn configure(command_line: &str) {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         match (name, value.split_once(':')) {
             ("panic", _) => STOP_ALL.store(value == "stop-all", Ordering::Relaxed),
-            ("silence", _) => {
-                if let Ok(milliseconds) = value.parse() {
-                    SILENCE_MILLISECONDS.store(milliseconds, Ordering::Relaxed);
-                }
+            ("silence" | "spring", _) => {
+                let of = if name == "silence" { &SILENCE_MILLISECONDS } else { &SPRING_MILLISECONDS };
+                let _ = value.parse().map(|milliseconds| of.store(milliseconds, Ordering::Relaxed));
             }
             ("plant", Some((how, core))) => {
                 let core: u32 = core.parse::<u16>().map_or(0, |core| u32::from(core) + 1);
@@ -71,7 +70,8 @@ fn is_planted(here: &Core, way: usize) -> bool {
 
 /// How long until this core's planted failure, in ticks, if it has one.
 pub fn planted(here: &Core) -> Option<u64> {
-    [PANIC, HANG].iter().any(|way| is_planted(here, *way)).then(|| clock::ticks(PLANTED_MICROSECONDS))
+    let after = || clock::ticks(1000 * SPRING_MILLISECONDS.load(Ordering::Relaxed));
+    [PANIC, HANG].iter().any(|way| is_planted(here, *way)).then(after)
 }
 
 /// Springs this core's planted failure.
