@@ -66,6 +66,16 @@ impl Server {
         self.end(number, signal::status(signal));
     }
 
+    /// Ends a program that may be running. Its thread stops first, which its core has acknowledged when that returns: so it does
+    /// nothing in the moment in which some of what it has is gone and the rest is not.
+    pub fn stop_and_end(&mut self, number: Number, status: u8) {
+        if let Some(program) = self.programs.get(number).filter(|program| program.status.is_none()) {
+            // Refused only where it never runs again: it has ended, or its core has failed.
+            let _ = calls::thread_stop(program.thread);
+        }
+        self.end(number, status);
+    }
+
     /// Ends a program: takes back all its memory, and with it everything that was built there.
     pub fn end(&mut self, number: Number, status: u8) {
         let Some(program) = self.programs.get_mut(number) else { return };

@@ -120,7 +120,7 @@ impl Server {
     fn kill(&mut self, id: RequestId) {
         let status = signal::status(signal::KILLED);
         if let Some(number) = self.programs.find(|program| program.run == Some(id)) {
-            self.end(number, status);
+            self.stop_and_end(number, status);
         } else if let Some(index) = self.waiting.iter().position(|(waiting, _)| *waiting == id) {
             self.waiting.remove(index);
             self.tell_host(&ToHost::Exited { id, status: i32::from(status) });

@@ -114,15 +114,15 @@ impl Server {
     fn stop(&mut self, starter: Number, number: Number) -> Result<(), Refusal> {
         let has_ended = self.ended.iter().any(|ended| ended.starter == starter && ended.number == number);
         if self.is_of(starter, number) {
-            self.end(number, signal::status(signal::KILLED));
+            self.stop_and_end(number, signal::status(signal::KILLED));
         } else if !has_ended {
             return Err(Refusal::NotYours);
         }
         Ok(())
     }
 
-    /// Ends a program that another started. What it was built in is taken back here and now, which every core has
-    /// acknowledged when that returns. Of two that would fence each other the first to ask is heard: the other has ended then.
+    /// Ends a program that another started: it is stopped, and what it was built in taken back, here and now, which every core
+    /// has acknowledged when that returns. Of two that would fence each other the first to ask is heard: the other has ended then.
     fn fence(&mut self, asker: Number, identity: u64) -> Result<(), Refusal> {
         let may = |program: &Program| program.may_fence && program.status.is_none();
         if !self.programs.get(asker).is_some_and(may) {
@@ -133,7 +133,7 @@ impl Server {
         if self.programs.get(number).is_some_and(|program| program.starter.is_none()) {
             return Err(Refusal::NotYours);
         }
-        self.end(number, signal::status(signal::KILLED));
+        self.stop_and_end(number, signal::status(signal::KILLED));
         Ok(())
     }
 
