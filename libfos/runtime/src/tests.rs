@@ -1,6 +1,7 @@
 //! Runtimes that talk to each other in a small world of mailboxes in memory: order of service, answers and who may give
 //! them, deadlines, a peer's death, redirection, background work.
 
+mod growing;
 mod interfaces;
 mod liars;
 mod poison;

@@ -38,7 +38,7 @@ pub struct ByPrograms {
     cores: Vec<u16>,
     /// The numbers of those that were started, and their cores, by process.
     started: RefCell<BTreeMap<u64, (u64, u16)>>,
-    /// How many did not come, by core: perhaps something is wrong with it.
+    /// How many did not start or did not come, by core: perhaps something is wrong with it.
     failed: RefCell<BTreeMap<u16, usize>>,
 }
 
@@ -46,6 +46,10 @@ impl ByPrograms {
     /// Has `order` started on one of these cores; its own core is not looked at. Without cores, nothing is started.
     pub fn new(root: ProgramsClient<Within>, order: Order, cores: Vec<u16>) -> Rc<ByPrograms> {
         Rc::new(ByPrograms { root, order, cores, started: RefCell::default(), failed: RefCell::default() })
+    }
+
+    fn has_failed_on(&self, core: u16) {
+        *self.failed.borrow_mut().entry(core).or_default() += 1;
     }
 
     fn number(&self, started: Identity) -> Option<u64> {
@@ -60,7 +64,12 @@ impl Growth for ByPrograms {
             let failed_on = |core: &u16| self.failed.borrow().get(core).copied();
             let best = || self.cores.iter().min_by_key(|core| (failed_on(core), members_on(core))).copied();
             let core = core.or_else(best).ok_or(CallError::Refused(Refusal::NotStarted))?;
-            let started = self.root.start(&Order { core, ..self.order.clone() }).await?;
+            let started = self.root.start(&Order { core, ..self.order.clone() }).await;
+            if started == Err(CallError::Refused(Refusal::NotStarted)) {
+                // As on a core that has failed.
+                self.has_failed_on(core);
+            }
+            let started = started?;
             let mut known = self.started.borrow_mut();
             if known.len() >= STARTED_MAX {
                 known.pop_first();
@@ -82,7 +91,7 @@ impl Growth for ByPrograms {
         Box::pin(async move {
             let known = self.started.borrow_mut().remove(&started.0);
             if let Some((number, core)) = known {
-                *self.failed.borrow_mut().entry(core).or_default() += 1;
+                self.has_failed_on(core);
                 // Refused only if it has ended, which is what is wanted.
                 let _ = self.root.stop(number).await;
             }
