@@ -6,7 +6,6 @@
 //!  show     starts a member and loaders, makes load, ends the coordinator, takes the load away, counts the notes
 //!  watched  has a member hang, where there is a watchdog
 //!  loader   writes notes by the fleet's name, as fast as they are taken
-//!  mind     has a member looked after
 //!  member   is one of the fleet: `notes` is its service, everything else the fleet library's
 //! ```
 #![no_std]
@@ -20,7 +19,6 @@ extern crate std;
 pub mod charter;
 pub mod loader;
 pub mod member;
-pub mod mind;
 pub mod notes;
 pub mod process;
 pub mod protocol;

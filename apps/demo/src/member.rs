@@ -1,7 +1,6 @@
 //! One member of the demo fleet: the fleet library, with notes as its service.
 
 use crate::charter::{arguments, charter};
-use crate::mind::Mind;
 use crate::notes::{Book, Clients, Members};
 use crate::process::{Heard, Process};
 use crate::protocol::{NotesDispatcher, NotesInterface, NotesPeersDispatcher};
@@ -9,6 +8,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use fos_messages::names::DirectoryKey;
 use fos_messages::programs::Order;
+use fos_runtime::Care;
 use fos_runtime::fleet::{ByPrograms, Event, Member};
 
 /// What the image calls the program.
@@ -18,9 +18,9 @@ pub const PROGRAM: &str = "demo-server";
 pub async fn run(process: Process, key: DirectoryKey) -> Result<(), String> {
     let Process { runtime, names, root, core, cores, policy, marks, say, hear, .. } = process;
     let order = Order { program: PROGRAM.into(), arguments: arguments("member", key), core };
-    let mind = Mind { runtime: runtime.clone(), names: names.clone(), order: order.clone(), policy };
+    let care = Care { runtime: runtime.clone(), names: names.clone(), order: order.clone(), policy };
     let growth = ByPrograms::new(root, order, cores);
-    let growth = mind.permitted(growth);
+    let growth = care.permitted(growth);
     let charter = charter(key, marks).map_err(|error| error.to_string())?;
     let ear = hear.clone();
     let tell = move |event| {
@@ -32,7 +32,7 @@ pub async fn run(process: Process, key: DirectoryKey) -> Result<(), String> {
     let book = Book::new(runtime, member.clone());
     member.serve::<NotesInterface>(NotesDispatcher::new(Rc::new(Clients(book.clone()))));
     member.serve_members(NotesPeersDispatcher::new(Rc::new(Members(book.clone()))));
-    let minder = mind.begin(&member);
+    let minder = care.begin(&member);
     member.enter().await.map_err(|error| error.to_string())?;
     book.fetch().await;
     hear(Heard::Complete);

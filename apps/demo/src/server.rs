@@ -9,7 +9,7 @@ use core::time::Duration;
 use fos_demo::charter::{FLEET, MARKS};
 use fos_demo::process::{self, Process};
 use fos_demo::protocol::{Adder, AdderDispatcher, Hanging, HangingDispatcher};
-use fos_messages::image::{Policy, VARIABLE};
+use fos_messages::image::Policy;
 use fos_messages::names::{NamesStarterClient, STARTER};
 use fos_messages::programs::ProgramsClient;
 use fos_messages::rpc::{Context, Instead, Never};
@@ -50,7 +50,7 @@ pub fn run_process(start: &Start) -> Result<(), String> {
     let root = programs(start).ok_or("the image does not let the fleet start programs")?;
     let (runtime, core, cores) = (server.runtime.clone(), start.core as u16, start.cores as u16);
     let arguments = start.arguments.clone();
-    let policy = policy(start);
+    let policy = Policy::all(&start.environment).into_iter().find(|policy| policy.name == FLEET);
     if policy.is_some() {
         server.runtime.serve(Class::External, HangingDispatcher::new(Rc::new(Hangs)));
     }
@@ -58,17 +58,12 @@ pub fn run_process(start: &Start) -> Result<(), String> {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| error.to_string())?;
         let names = Names::new(runtime.clone(), naming, (0, core));
+        names.follow();
         let root = ProgramsClient::new(runtime.within(PATIENCE), root);
         let cores = (0..cores).collect();
         let (marks, hear) = (policy.as_ref().map_or(MARKS, Marks::from), Rc::new(|_| ()));
         process::run(Process { runtime, names, root, core, cores, arguments, policy, marks, say, hear }).await
     })
-}
-
-/// How the image has the demo fleet looked after, if it does.
-fn policy(start: &Start) -> Option<Policy> {
-    let of = start.environment.iter().filter(|(name, _)| name == VARIABLE);
-    of.filter_map(|(_, words)| Policy::from_words(words)).find(|policy| policy.name == FLEET)
 }
 
 /// Says something about the fleet.

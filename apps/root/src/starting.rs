@@ -342,11 +342,13 @@ fn grant(
     Ok(grants)
 }
 
-/// What a program finds in its environment: one that may start others, the policies of the image's fleets.
+/// What a program finds in its environment: one that may start others, or that members of a fleet are, the policies of the
+/// image's fleets.
 fn environment(program: &image::Program, fleets: &[image::Policy]) -> Vec<(String, String)> {
     let starts_others = program.capabilities.contains(&Capability::Programs);
+    let is_of_a_fleet = fleets.iter().any(|policy| policy.program == program.name);
     match program.personality {
-        Personality::Native if starts_others => {
+        Personality::Native if starts_others || is_of_a_fleet => {
             fleets.iter().map(|policy| (image::VARIABLE.to_string(), policy.to_words())).collect()
         }
         Personality::Native => Vec::new(),

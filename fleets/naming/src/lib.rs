@@ -9,9 +9,11 @@ extern crate std;
 
 pub mod changes;
 pub mod choice;
+pub mod enlisting;
 pub mod keeper;
 pub mod limits;
 pub mod member;
+pub mod nursery;
 pub mod record;
 pub mod replication;
 pub mod server;

@@ -10,12 +10,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use fos_messages::names::{Beginning, NamesStarterClient, STARTER};
+use fos_messages::image::Policy;
+use fos_messages::names::{Beginning, DirectoryKey, Entry, NAMING, NamesStarterClient, STARTER};
+use fos_messages::programs::Order;
 use fos_messages::rpc::{Address, CallError};
 use fos_naming::member::Naming;
 use fos_replicated_map::Member;
 use fos_runtime::port::Class;
-use fos_runtime::{Runtime, Within};
+use fos_runtime::{Care, Names, Runtime, Within};
 use libfos::clock::Clock;
 use libfos::memory::Memory;
 use libfos::root::Root;
@@ -24,6 +26,8 @@ use libfos::{Start, println};
 
 libfos::entry!(main, heap = fos_naming::limits::HEAP_BYTES);
 
+/// What the image calls the program.
+const PROGRAM: &str = "naming";
 /// How long the starter and the other members may take, on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long before one that has no time yet is asked again.
@@ -46,10 +50,11 @@ fn serve(start: &Start) -> Result<core::convert::Infallible, String> {
         .and_then(|root| root.find(&mut memory, STARTER, deadline))
         .map_err(|error| format!("the starter is not found: {error}"))?;
     let runtime = server.runtime.clone();
-    let core = start.core;
+    let policy = Policy::all(&start.environment).into_iter().find(|policy| policy.name == NAMING);
+    let order = Order { program: PROGRAM.into(), arguments: Vec::new(), core: start.core as u16 };
     let reason = server.block_on(async move {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
-        match begin(&runtime, &starter, core).await {
+        match begin(&runtime, &starter, order, policy).await {
             Ok(naming) => last(&runtime, &naming).await,
             Err(reason) => reason,
         }
@@ -57,16 +62,53 @@ fn serve(start: &Start) -> Result<core::convert::Infallible, String> {
     Err(reason)
 }
 
-async fn begin(runtime: &Runtime, starter: &NamesStarterClient<Within>, core: u32) -> Result<Naming, String> {
+async fn begin(
+    runtime: &Runtime,
+    starter: &NamesStarterClient<Within>,
+    order: Order,
+    policy: Option<Policy>,
+) -> Result<Naming, String> {
+    let core = order.core;
     let beginning = enter(runtime, starter).await.map_err(|error| format!("it may not enter: {error}"))?;
     let me = Member::new(0, beginning.number);
     let naming = match beginning.sponsors.len() {
         0 => first(runtime, me, &beginning).await?,
         _ => join(runtime, me, &beginning).await?,
     };
+    if policy.is_some() {
+        be_looked_after(runtime, &naming, beginning.root_key, order, policy).await?;
+    }
     starter.serves(runtime.port().address(Class::External)).await.map_err(|error| error.to_string())?;
     println!("naming: member {} serves on core {core}", beginning.number);
     Ok(naming)
+}
+
+/// Registers the member as one of naming's, which the watchdog wants to see, and has it looked after.
+async fn be_looked_after(
+    runtime: &Runtime,
+    naming: &Naming,
+    root_key: DirectoryKey,
+    order: Order,
+    policy: Option<Policy>,
+) -> Result<(), String> {
+    let address = runtime.port().address(Class::External);
+    let entry = Entry { address, machine: 0, core: order.core, metadata: Vec::new() };
+    let deadline = runtime.port().now().after(PATIENCE);
+    while let Err(error) = naming.server.enlist(root_key, &entry).await {
+        if runtime.port().now() > deadline {
+            return Err(format!("it is not registered as a member of naming: {error:?}"));
+        }
+        runtime.sleep(AGAIN_AFTER).await;
+    }
+    // It asks itself.
+    let names = Names::new(runtime.clone(), [address].into(), (0, order.core));
+    let load = runtime.clone();
+    let wait = move || {
+        let load = load.load();
+        u64::from(load.requests) * load.service_time.as_nanos() as u64
+    };
+    Care { runtime: runtime.clone(), names, order, policy }.begin_with(wait);
+    Ok(())
 }
 
 /// The starter hears a process only after root has told it of that process.

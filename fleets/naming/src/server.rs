@@ -74,7 +74,7 @@ pub const ASSUMED: RoundTrips = RoundTrips {
 
 /// A member of naming.
 pub struct Server {
-    replication: Rc<Replication>,
+    pub(crate) replication: Rc<Replication>,
     round_trips: RoundTrips,
     /// What members told of their load, by process.
     loads: RefCell<BTreeMap<u64, LoadFigure>>,
@@ -316,7 +316,7 @@ impl Server {
 
 /// Whose a name is that lasts: nobody's, but counted together with the others below the same name at the top, so that who
 /// holds one directory's key can't take all the room there is.
-fn nobody_in(path: &Path) -> Identity {
+pub(crate) fn nobody_in(path: &Path) -> Identity {
     let mut components = path.components();
     match (components.next(), components.next()) {
         (Some(top), Some(_)) => {
@@ -328,7 +328,7 @@ fn nobody_in(path: &Path) -> Identity {
     }
 }
 
-fn done((version, outcome): (Version, Outcome)) -> Result<Version, Unanswered> {
+pub(crate) fn done((version, outcome): (Version, Outcome)) -> Result<Version, Unanswered> {
     let error = match outcome {
         Outcome::Done => return Ok(version),
         Outcome::Exists(_) => NameError::Exists,

@@ -58,6 +58,17 @@ impl Starter {
         self.expected.borrow().iter().filter_map(|member| member.external).collect()
     }
 
+    /// Where other members write to a member that has entered.
+    pub fn internal(&self, identity: Identity) -> Option<Address> {
+        let expected = self.expected.borrow();
+        expected.iter().find(|member| member.identity == identity)?.peer.map(|peer| peer.address)
+    }
+
+    /// Whether clients may ask this member.
+    pub fn has_serving(&self, identity: Identity) -> bool {
+        self.expected.borrow().iter().any(|member| member.identity == identity && member.external.is_some())
+    }
+
     fn begin(&self, sender: Identity, internal: Address) -> Option<Beginning> {
         if internal.identity != sender {
             return None;
@@ -114,7 +125,10 @@ mod tests {
         assert_eq!(sponsors(&starter, 20), Some(Vec::new()));
         assert_eq!(sponsors(&starter, 10), Some([20].into()));
         assert_eq!(sponsors(&starter, 20), Some(Vec::new()), "asked again, the same");
+        assert_eq!(starter.internal(Identity(20)), Some(address(20)));
+        assert_eq!(starter.internal(Identity(30)), None, "it has not entered");
         starter.forget(Identity(20));
+        assert_eq!(starter.internal(Identity(20)), None);
         assert_eq!(sponsors(&starter, 30), Some([10].into()));
         assert_eq!(starter.begin(Identity(30), address(30)).map(|beginning| beginning.number), Some(3));
     }

@@ -9,10 +9,9 @@ extern crate alloc;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::time::Duration;
 
-use fos_messages::image::{Policy, VARIABLE};
+use fos_messages::image::Policy;
 use fos_messages::names::{DirectoryKey, NamesStarterClient, STARTER};
 use fos_messages::programs::Order;
 use fos_runtime::Names;
@@ -52,13 +51,14 @@ fn serve(start: &Start) -> Result<(), String> {
     let core = start.core as u16;
     let mut words = start.arguments.iter().cloned();
     let order = Order { program: words.next().unwrap_or_default(), arguments: words.collect(), core };
-    let policies = policies(start);
+    let policies = Policy::all(&start.environment);
     let cores = (0..start.cores as u16).collect();
     let runtime = server.runtime.clone();
     server.block_on(async move {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| error.to_string())?;
         let names = Names::new(runtime.clone(), naming, (0, core));
+        names.follow();
         let (hear, tell) = (Rc::new(move |event| hear(core, event)), Rc::new(move |event| tell(core, event)));
         member::run(Process { runtime, names, root, order, cores, key, policies, hear, tell }).await
     })
@@ -67,11 +67,6 @@ fn serve(start: &Start) -> Result<(), String> {
 fn key(arguments: &[String]) -> Option<DirectoryKey> {
     let word = |place: usize| arguments.get(place)?.parse().ok();
     Some(DirectoryKey([word(1)?, word(2)?]))
-}
-
-fn policies(start: &Start) -> Vec<Policy> {
-    let of = start.environment.iter().filter(|(name, _)| name == VARIABLE);
-    of.filter_map(|(_, words)| Policy::from_words(words)).collect()
 }
 
 fn hear(core: u16, event: FleetEvent) {

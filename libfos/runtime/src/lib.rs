@@ -14,7 +14,9 @@ extern crate alloc;
 extern crate std;
 
 mod calls;
+mod care;
 pub mod fleet;
+mod following;
 mod instant;
 mod load;
 mod minded;
@@ -31,6 +33,7 @@ mod timers;
 mod watches;
 
 pub use calls::{CALLS_MAX, Within};
+pub use care::Care;
 pub use fos_messages::rpc::Serve;
 pub use instant::Instant;
 pub use load::{BUCKETS, Histogram, Load};

@@ -49,7 +49,7 @@ const REPORT_WITHIN: Duration = Duration::from_secs(5);
 pub struct Names {
     runtime: Runtime,
     /// Members of naming; the first that answers is asked until it does not.
-    servers: Vec<Address>,
+    servers: RefCell<Vec<Address>>,
     asked: Cell<usize>,
     place: (u16, u16),
     hash: u64,
@@ -69,7 +69,7 @@ impl Names {
     pub fn new(runtime: Runtime, servers: Vec<Address>, place: (u16, u16)) -> Rc<Names> {
         let hash = runtime.port().identity().0;
         let (asked, seen, last_number, kept) = (Cell::new(0), Cell::new(0), Cell::new(0), RefCell::default());
-        let (forgotten, wrong) = (Cell::new(0), Cell::new(0));
+        let (servers, forgotten, wrong) = (RefCell::new(servers), Cell::new(0), Cell::new(0));
         Rc::new(Names { runtime, servers, asked, place, hash, seen, last_number, kept, forgotten, wrong })
     }
 
@@ -167,7 +167,7 @@ impl Names {
     /// Tells all members of naming how loaded this process is, which decides whom their look-ups answer. A figure that
     /// finds no room is lost: the next one is newer.
     pub fn report(&self, load: LoadFigure) {
-        for server in &self.servers {
+        for server in self.servers.borrow().iter() {
             let _ = NamesClient::new(self.runtime.within(NAMING_WITHIN), *server).report(load);
         }
     }
@@ -266,13 +266,13 @@ impl Names {
     {
         let mut outcome = Err(CallError::NotSent(SendError::Closed));
         let mut deaths = 0;
-        for _ in 0..2 * self.servers.len() {
-            let Some(server) = self.servers.get(self.asked.get() % self.servers.len()) else { break };
+        for _ in 0..2 * self.server_count() {
+            let Some(server) = self.asked() else { break };
             let left = deadline.since(self.runtime.port().now());
             if left.is_zero() {
                 return Err(CallError::TimedOut);
             }
-            let naming = NamesClient::new(self.runtime.within(left.min(time)), *server);
+            let naming = NamesClient::new(self.runtime.within(left.min(time)), server);
             outcome = question(naming).await;
             match &outcome {
                 Ok(_) | Err(CallError::Refused(_)) => return outcome,
@@ -289,16 +289,43 @@ impl Names {
         outcome
     }
 
+    fn server_count(&self) -> usize {
+        self.servers.borrow().len()
+    }
+
+    /// The member of naming whose turn it is, around the end.
+    fn server(&self, turn: usize) -> Option<Address> {
+        let servers = self.servers.borrow();
+        servers.get(turn.checked_rem(servers.len())?).copied()
+    }
+
+    /// The member of naming that is asked now.
+    pub(crate) fn asked(&self) -> Option<Address> {
+        self.server(self.asked.get())
+    }
+
+    /// These are the members of naming now. Who is asked still is, if it is one of them.
+    pub(crate) fn is_served_by(&self, found: &[Address]) {
+        let asked = self.asked();
+        let mut servers = self.servers.borrow_mut();
+        servers.retain(|server| found.contains(server));
+        let new: Vec<Address> = found.iter().filter(|server| !servers.contains(server)).copied().collect();
+        servers.extend(new);
+        let place = servers.iter().position(|server| Some(*server) == asked);
+        self.asked.set(place.unwrap_or_default());
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     /// Tells the first member of naming that can be told.
     fn report_to_naming(&self, operation: &str) {
         let poison = NamesInterface::OPERATIONS.iter().find(|known| known.name == operation);
         let Some(poison) = poison else { return };
         let caller = self.runtime.within(NAMING_WITHIN);
-        let mut others = (0..self.servers.len()).map(|step| self.asked.get() + step);
-        others.find(|place| {
-            let server = &self.servers[place % self.servers.len()];
-            caller.report_poison(server, poison).is_ok()
-        });
+        let mut others = (0..self.server_count()).filter_map(|step| self.server(self.asked.get() + step));
+        others.find(|server| caller.report_poison(server, poison).is_ok());
     }
 
     /// Tells the next member that a name leads to, in a task of its own: whoever called has its error already.
@@ -500,7 +527,7 @@ impl Caller for Named {
                     }
                 }
                 // Another member of naming may know better; if none does, it is so.
-                Then::AskElsewhere if others < self.names.servers.len() => others += 1,
+                Then::AskElsewhere if others < self.names.server_count() => others += 1,
                 Then::AskElsewhere | Then::Tell => return value,
             }
             self.names.forget(&self.path);

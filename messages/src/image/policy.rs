@@ -4,6 +4,7 @@
 use crate::names::Path;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +120,12 @@ impl Policy {
     /// Within which time the ends of members are counted.
     pub fn restarts_within(&self) -> Duration {
         Duration::from_millis(self.restarts_within_ms.into())
+    }
+
+    /// All that a program finds in its environment.
+    pub fn all(environment: &[(String, String)]) -> Vec<Policy> {
+        let of = environment.iter().filter(|(name, _)| name == VARIABLE);
+        of.filter_map(|(_, words)| Policy::from_words(words)).collect()
     }
 
     /// As one line of words.

@@ -182,6 +182,9 @@ fn a_fleet_that_says_little_gets_what_is_usual() {
     assert_eq!((policy.members_min, policy.members_max, policy.grow_above_us), (2, 4, 23_000));
     assert_eq!((policy.beat_ms, policy.silent_after_ms_min, policy.silent_after_ms_max), (100, 300, 3000));
     assert_eq!(Policy::from_words(&policy.to_words()).as_ref(), Some(policy));
+    let environment = [("LANG", "C".into()), (VARIABLE, policy.to_words()), (VARIABLE, "no policy".into())]
+        .map(|(name, words): (&str, String)| (name.to_string(), words));
+    assert_eq!(Policy::all(&environment), core::slice::from_ref(policy));
 }
 
 #[test]

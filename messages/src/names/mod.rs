@@ -20,3 +20,6 @@ pub use starter::{
     STARTER,
 };
 pub use watch::{CHANGES_TOLD_MAX, Change, NEWS_WITHIN, News};
+
+/// The name of naming's own members, where its image has a fleet of this name: clients find there who has come since they did.
+pub const NAMING: &str = "/naming";
