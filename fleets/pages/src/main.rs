@@ -16,13 +16,15 @@ use fos_abi::Error;
 use fos_abi::capability::Handle;
 use fos_abi::space::MapFlags;
 use fos_messages::custody::Run;
+use fos_messages::image::Policy;
 use fos_messages::names::{NamesStarterClient, STARTER};
+use fos_messages::pages::NAME;
 use fos_messages::programs::ProgramsClient;
 use fos_pages::charter::MARKS;
 use fos_pages::cleaning::Cleaner;
 use fos_pages::member::{self, Process};
 use fos_runtime::Names;
-use fos_runtime::fleet::Event;
+use fos_runtime::fleet::{Event, Marks};
 use libfos::clock::Clock;
 use libfos::memory::{Memory, MemoryError};
 use libfos::root::{Root, custody, programs};
@@ -55,16 +57,20 @@ fn serve(start: &Start) -> Result<(), String> {
     let custodian = custody(start).ok_or("the image does not give the fleet custody of frames")?;
     let (runtime, core, cores) = (server.runtime.clone(), start.core as u16, start.cores as u16);
     let arguments = start.arguments.clone();
+    let policy = Policy::all(&start.environment).into_iter().find(|policy| policy.name == NAME);
     server.block_on(async move {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| error.to_string())?;
         let names = Names::new(runtime.clone(), naming, (0, core));
+        names.follow();
         let root = ProgramsClient::new(runtime.within(PATIENCE), root);
         let hear = Rc::new(move |event| tell(core, event));
-        let (cores, marks) = ((0..cores).collect(), MARKS);
+        let cores = (0..cores).collect();
+        let marks = policy.as_ref().map_or(MARKS, Marks::from);
         let cleaner = Box::new(ByMapping(RefCell::new(memory)));
-        member::run(Process { runtime, names, root, custodian, core, cores, arguments, marks, cleaner, hear })
-            .await
+        let process =
+            Process { runtime, names, root, custodian, core, cores, arguments, policy, marks, cleaner, hear };
+        member::run(process).await
     })
 }
 

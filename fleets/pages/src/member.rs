@@ -11,12 +11,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 use fos_messages::custody::CustodyNewsDispatcher;
+use fos_messages::image::Policy;
 use fos_messages::pages::{PagesDispatcher, PagesInterface, PagesPeersDispatcher};
 use fos_messages::programs::{Order, ProgramsClient};
 use fos_messages::rpc::Address;
 use fos_runtime::fleet::{ByPrograms, Event, Marks, Member};
 use fos_runtime::port::Class;
-use fos_runtime::{Names, Runtime, Within};
+use fos_runtime::{Care, Names, Runtime, Within};
 
 /// What the image calls the program.
 pub const PROGRAM: &str = "pages";
@@ -39,6 +40,8 @@ pub struct Process {
     pub cores: Vec<u16>,
     /// Its name and arguments.
     pub arguments: Vec<String>,
+    /// How the image wants the fleet looked after.
+    pub policy: Option<Policy>,
     /// The fleet's water marks.
     pub marks: Marks,
     /// What zeroes frames.
@@ -49,16 +52,18 @@ pub struct Process {
 
 /// Serves until the fleet needs it no more.
 pub async fn run(process: Process) -> Result<(), String> {
-    let Process { runtime, names, root, custodian, core, cores, marks, cleaner, hear, .. } = process;
+    let Process { runtime, names, root, custodian, core, cores, policy, marks, cleaner, hear, .. } = process;
     let key = key(&process.arguments).ok_or("the two words of the fleet's key are missing")?;
     let order = Order { program: PROGRAM.into(), arguments: arguments(key), core };
-    let growth = ByPrograms::new(root, order, cores);
+    let care = Care { runtime: runtime.clone(), names: names.clone(), order: order.clone(), policy };
+    let growth = care.permitted(ByPrograms::new(root, order, cores));
     let charter = charter(key, marks).map_err(|error| error.to_string())?;
     let member = Member::new(&runtime, &names, charter, (0, core), growth, move |event| hear(event));
     let member = member.map_err(|error| error.to_string())?;
     let server = Server::new(runtime.clone(), member.clone(), custodian, cleaner, key);
     member.serve::<PagesInterface>(PagesDispatcher::new(Rc::new(Clients(server.clone()))));
     member.serve_members(PagesPeersDispatcher::new(Rc::new(Members(server.clone()))));
+    let minder = care.begin(&member);
     member.enter().await.map_err(|error| error.to_string())?;
     runtime.serve(Class::External, CustodyNewsDispatcher::new(Rc::new(News(server.clone()))));
     while server.custody.subscribe(runtime.port().address(Class::External)).await.is_err() {
@@ -69,5 +74,8 @@ pub async fn run(process: Process) -> Result<(), String> {
     member.open().await.map_err(|error| error.to_string())?;
     member.last().await;
     server.leave().await;
+    if let Some(minder) = minder {
+        minder.dismiss().await;
+    }
     Ok(())
 }

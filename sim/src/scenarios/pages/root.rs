@@ -126,6 +126,7 @@ impl Root {
             core,
             cores: self.cores.clone(),
             arguments: ["pages".to_owned()].into_iter().chain(arguments(KEY)).collect(),
+            policy: None,
             marks: marks(),
             cleaner: Box::new(SimulatedCleaner { ledger: self.ledger.clone(), member: started.identity.0 }),
             hear: Rc::new(move |event| match event {
