@@ -229,8 +229,10 @@ impl Book {
             let left = deadline.since(self.now());
             match MindedClient::new(self.runtime.within(left), charge.internal).ping().await {
                 Ok(()) => return self.server.borrow_mut().answered(identity, self.now()),
-                // Its end is told by its watch.
-                Err(CallError::PeerLost | CallError::NotSent(SendError::Closed)) => return,
+                // It has ended, which its watch tells too: but one that began when its core had just failed may never do so.
+                Err(CallError::PeerLost | CallError::NotSent(SendError::Closed)) => {
+                    return self.server.borrow_mut().ended(identity, self.now());
+                }
                 Err(_) if self.now() >= deadline => break,
                 Err(_) => self.runtime.sleep(ASK_AGAIN_AFTER).await,
             }
