@@ -66,6 +66,29 @@ pub fn run_watched(start: &Start) -> Result<(), String> {
     fleet::run_watched(start, &server, &root)
 }
 
+/// Ends every server of every fleet under load.
+pub fn run_repaired(start: &Start) -> Result<(), String> {
+    run_whole(start, async |demo, memory| demo.show_repaired(memory).await)
+}
+
+/// Waits for a core to stop under load.
+pub fn run_stopped(start: &Start) -> Result<(), String> {
+    let core = start.arguments.get(2).and_then(|core| core.parse().ok()).ok_or("say which core will stop")?;
+    run_whole(start, async move |demo, memory| demo.show_stopped(memory, core).await)
+}
+
+fn run_whole(
+    start: &Start,
+    show: impl AsyncFnOnce(&fleet::Demo, Memory) -> Result<(), String> + 'static,
+) -> Result<(), String> {
+    let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
+    let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
+    let root = programs(start).ok_or("the image does not let the client start programs")?;
+    let root = ProgramsClient::new(server.runtime.within(PATIENCE), root);
+    let demo = fleet::prepare(start, &server, &root)?;
+    server.block_on(async move { show(&demo, memory).await })
+}
+
 impl Demo<'_> {
     fn start_server(&mut self, core: u16) -> Result<(Started, Address), String> {
         let order = Order { program: "demo-server".into(), arguments: vec!["server".into()], core };

@@ -14,7 +14,7 @@ use fos_demo::charter::MARKS;
 use fos_demo::process::Process;
 use fos_demo::show::{Show, Size};
 use fos_messages::names::{DirectoryKey, NameError, NamesClient, Path, STARTER};
-use fos_messages::programs::{Order, ProgramsClient, Started};
+use fos_messages::programs::{Order, ProgramsClient, Refusal, Started};
 use fos_messages::rpc::{Address, CallError};
 use fos_messages::watchdog::WATCHDOG;
 use fos_naming::starter::Starter;
@@ -28,9 +28,9 @@ use libfos::{Start, println};
 use crate::server::say;
 
 /// Below which names are made under load.
-const NAMES: &str = "/names";
+pub(crate) const NAMES: &str = "/names";
 /// Cores of the members of naming.
-const NAMING_CORES: [u16; 3] = [2, 3, 0];
+pub(crate) const NAMING_CORES: [u16; 3] = [2, 3, 0];
 /// Members of the watchdog, as `images/watchdog.toml` has it.
 const WATCHDOGS: usize = 3;
 /// Cores of the loaders.
@@ -38,30 +38,32 @@ const LOADER_CORES: [u16; 4] = [1, 1, 1, 1];
 /// Notes that must be acknowledged before and after the coordinator is ended.
 const STRETCH: u64 = 300;
 /// How long anything may take on a slow emulator with a busy host.
-const PATIENCE: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// How long whoever makes names waits after each.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long whoever makes names waits after each; and how long where that goes on for long, since naming is not for many.
 const NAME_EVERY: Duration = Duration::from_millis(10);
+const NAME_EVERY_LIGHT: Duration = Duration::from_millis(200);
 
 /// The names that were promised under load, and what went wrong.
 #[derive(Default)]
-struct Ledger {
-    names: RefCell<Vec<String>>,
+pub(crate) struct Ledger {
+    pub(crate) names: RefCell<Vec<String>>,
     failure: RefCell<Option<String>>,
+    pub(crate) is_light: Cell<bool>,
     is_over: Cell<bool>,
     has_ended: Cell<bool>,
 }
 
 /// What the demonstration has.
 #[derive(Clone)]
-struct Demo {
-    runtime: Runtime,
-    root: ProgramsClient<Within>,
-    starter: Rc<Starter>,
-    root_key: DirectoryKey,
-    ledger: Rc<Ledger>,
-    core: u16,
-    cores: u16,
+pub(crate) struct Demo {
+    pub(crate) runtime: Runtime,
+    pub(crate) root: ProgramsClient<Within>,
+    pub(crate) starter: Rc<Starter>,
+    pub(crate) root_key: DirectoryKey,
+    pub(crate) ledger: Rc<Ledger>,
+    pub(crate) core: u16,
+    pub(crate) cores: u16,
 }
 
 /// Starts both fleets, and ends a member of each under load.
@@ -76,7 +78,7 @@ pub fn run_watched(start: &Start, server: &Server, root: &ProgramsClient<Within>
     server.block_on(async move { demo.show_watched().await })
 }
 
-fn prepare(start: &Start, server: &Server, root: &ProgramsClient<Within>) -> Result<Demo, String> {
+pub(crate) fn prepare(start: &Start, server: &Server, root: &ProgramsClient<Within>) -> Result<Demo, String> {
     let (starter, root_key) = Starter::serve(&server.runtime);
     let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
     Root::of_program(start)
@@ -115,9 +117,13 @@ impl Demo {
     }
 
     async fn show_watched(&self) -> Result<(), String> {
-        self.start_naming().await?;
-        let names = Names::new(self.runtime.clone(), self.starter.serving(), (0, self.core));
+        let names = self.start_kept_naming().await?;
         let first = self.start_watchdog(&names).await?;
+        let fenced = self.root.fence(first.identity).await;
+        if fenced != Err(CallError::Refused(Refusal::NotEntitled)) {
+            return Err(format!("root fences for who has not the capability: {fenced:?}"));
+        }
+        println!("fleet: root fences nobody for who has not the capability");
         let show = self.begin(&names).await?;
         show.grow().await?;
         show.hang().await?;
@@ -129,7 +135,7 @@ impl Demo {
     }
 
     /// Starts one member of the watchdog, which makes itself as many as the image wants.
-    async fn start_watchdog(&self, names: &Rc<Names>) -> Result<Started, String> {
+    pub(crate) async fn start_watchdog(&self, names: &Rc<Names>) -> Result<Started, String> {
         let path = Path::new(WATCHDOG).map_err(|error| error.to_string())?;
         let members = path.child("members").map_err(|error| error.to_string())?;
         for name in [&path, &members] {
@@ -166,7 +172,7 @@ impl Demo {
         }
     }
 
-    async fn begin(&self, names: &Rc<Names>) -> Result<Show, String> {
+    pub(crate) async fn begin(&self, names: &Rc<Names>) -> Result<Show, String> {
         let process = Process {
             runtime: self.runtime.clone(),
             names: names.clone(),
@@ -204,7 +210,7 @@ impl Demo {
     }
 
     /// Makes names, one after the other.
-    fn begin_names(&self, names: Rc<Names>, below: Path) {
+    pub(crate) fn begin_names(&self, names: Rc<Names>, below: Path) {
         let demo = self.clone();
         self.runtime.spawn(Priority::Normal, async move {
             demo.make_names(&names, &below).await;
@@ -232,7 +238,8 @@ impl Demo {
                 }
             }
             self.ledger.names.borrow_mut().push(name);
-            self.runtime.sleep(NAME_EVERY).await;
+            let pause = if self.ledger.is_light.get() { NAME_EVERY_LIGHT } else { NAME_EVERY };
+            self.runtime.sleep(pause).await;
         }
     }
 
@@ -248,7 +255,7 @@ impl Demo {
     }
 
     /// Every member of naming that is left has all names.
-    async fn check_names(&self, servers: &[Address], below: &Path) -> Result<(), String> {
+    pub(crate) async fn check_names(&self, servers: &[Address], below: &Path) -> Result<(), String> {
         self.ledger.is_over.set(true);
         self.wait_until("the last name to be made", || self.ledger.has_ended.get()).await?;
         self.ledger.failure.borrow().clone().map_or(Ok(()), Err)?;

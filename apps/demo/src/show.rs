@@ -193,9 +193,14 @@ impl Show {
         cores
     }
 
+    /// Leaves little to do.
+    pub async fn lighten(&self) -> Result<(), String> {
+        self.load(1, LIGHT_PAUSE).await
+    }
+
     /// Takes the load away until the fleet is as small as it gets.
     pub async fn shrink(&self) -> Result<(), String> {
-        self.load(1, LIGHT_PAUSE).await?;
+        self.lighten().await?;
         self.wait_for_members(MARKS.members_min, "with little to do the fleet has shrunk to two members")
             .await
     }
@@ -248,7 +253,7 @@ impl Show {
     }
 
     /// Waits until so many more notes have been acknowledged.
-    pub(crate) async fn stretch(&self) -> Result<(), String> {
+    pub async fn stretch(&self) -> Result<(), String> {
         let until = self.progress().await?.written + self.size.stretch;
         self.wait_until("notes to be acknowledged", async || {
             self.progress().await.is_ok_and(|now| now.written >= until)
