@@ -160,10 +160,11 @@ impl Book {
 
     /// Gets the table from a member that has all of it. If none is left that does, none was acknowledged.
     pub async fn fetch(self: &Rc<Self>) {
-        while !self.fetch_from_any().await {
+        // Who was sent away before it had them needs none, and nobody tells it any.
+        while !self.member.has_left() && !self.fetch_from_any().await {
             self.runtime.sleep(AGAIN_AFTER).await;
         }
-        self.has_all.set(true);
+        self.has_all.set(!self.member.has_left());
     }
 
     async fn fetch_from_any(self: &Rc<Self>) -> bool {

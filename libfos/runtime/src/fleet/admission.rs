@@ -60,9 +60,11 @@ impl Admission {
         self.door.get()
     }
 
-    /// Opens or shuts it.
+    /// Opens or shuts it. Who leaves opens no more.
     pub fn set_door(&self, door: Door) {
-        self.door.set(door);
+        if self.door.get() != Door::Leaving {
+            self.door.set(door);
+        }
     }
 
     /// A member has come and serves: its share of the clients is sent there for a while.

@@ -90,9 +90,12 @@ impl Member {
         Ok(())
     }
 
-    /// Lets clients in: from now on the fleet's name leads here too.
+    /// Lets clients in: from now on the fleet's name leads here too. Not if this member leaves already.
     pub async fn open(&self) -> Result<(), EnterError> {
         self.admission.set_door(Door::Open);
+        if self.admission.door() == Door::Leaving {
+            return Ok(());
+        }
         self.register_before(self.now().after(ENTER_WITHIN), &self.terms.charter.name).await
     }
 

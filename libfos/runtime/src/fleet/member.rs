@@ -176,9 +176,14 @@ impl Member {
         self.errands.borrow().iter().any(|is_needed| is_needed())
     }
 
+    /// Whether this member has left: also before it let clients in, when the fleet did not need it any more.
+    pub fn has_left(&self) -> bool {
+        self.is_over.get()
+    }
+
     /// Waits until this member has left.
     pub async fn last(&self) {
-        while !self.is_over.get() {
+        while !self.has_left() {
             self.runtime.sleep(AGAIN_AFTER * 5).await;
         }
     }

@@ -60,6 +60,8 @@ fn a_shut_door_lets_nobody_in_and_a_leaving_member_sends_everybody_on() {
     let leaves_too = Figure { is_leaving: true, ..open(0, 0) };
     door.steer(&open(0, 0), &[(other, leaves_too)], ABOVE);
     assert_eq!(sent(&door, 7), Some(AnswerBody::NotNow));
+    door.set_door(Door::Open);
+    assert_eq!(sent(&door, 7), Some(AnswerBody::NotNow), "who leaves opens no more");
 }
 
 #[test]
