@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     ObeysOldEpochs,
     /// Shards stay where they are.
     NeverMoves,
+    /// What there was no room to copy is not copied later.
+    ForgetsWhatWaits,
     /// A leader hands over while writes are under way.
     HandsOverAtOnce,
     /// What came to a leader while it handed over is not sent on.

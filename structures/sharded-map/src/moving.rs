@@ -75,12 +75,18 @@ impl<K: Key, V: Clone> Map<K, V> {
         }
     }
 
+    /// Something of a shard has changed at who should have it, or should not: perhaps a copy is over, and another can begin.
+    pub(crate) fn is_due(&mut self, shard: u16) {
+        self.strong.due.insert(shard);
+        self.strong.due.append(&mut self.strong.waiting);
+    }
+
     fn arrange(&mut self, shard: u16, effects: &mut Doing<K, V>) {
         let targets = self.targets(shard).to_vec();
         let leads = self.strong.replicas.values().filter_map(|replica| replica.lead.as_ref());
         let copying = leads.filter(|lead| lead.is_copying() && lead.shard != shard).count();
         let (me, batch, faults) = (self.me, self.policy.batch, self.faults);
-        let mut moved = 0;
+        let (mut moved, mut waits) = (0, false);
         let step = |replica: &mut Replica<K, V>, out: &mut Out<K, V>| {
             let Some(lead) = &mut replica.lead else { return };
             abandon_copies(lead, &targets, out);
@@ -103,12 +109,17 @@ impl<K: Key, V: Clone> Map<K, V> {
             if copying < COPYING_MAX {
                 moved = missing.len() as u64 * replica.entries.len() as u64;
                 missing.into_iter().for_each(|to| replica.copy(to, batch, out));
+            } else {
+                waits = !missing.is_empty();
             }
             replica.settle(faults, out);
         };
         self.leading(shard, step, effects);
         self.counts.moved += moved;
         self.strong.due.remove(&shard);
+        if waits && !faults.has(Fault::ForgetsWhatWaits) {
+            self.strong.waiting.insert(shard);
+        }
         self.hand_over(shard, effects);
     }
 
@@ -209,7 +220,7 @@ impl<K: Key, V: Clone> Map<K, V> {
             replica.settle(faults, out);
         };
         self.leading(shard, step, effects);
-        self.strong.due.insert(shard);
+        self.is_due(shard);
     }
 }
 

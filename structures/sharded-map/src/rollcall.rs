@@ -34,6 +34,8 @@ pub(crate) struct Strong<K, V> {
     early: Vec<(u16, Asked<K, V>)>,
     /// Shards that this member leads and that may be elsewhere than they should.
     pub due: BTreeSet<u16>,
+    /// Shards that this member leads and that are to be copied when others have been.
+    pub waiting: BTreeSet<u16>,
     /// Shards that nobody had any more.
     pub lost: u64,
 }
@@ -47,6 +49,7 @@ impl<K, V> Default for Strong<K, V> {
             is_open: false,
             early: Vec::new(),
             due: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             lost: 0,
         }
     }
@@ -72,6 +75,7 @@ impl<K: Key, V: Clone> Map<K, V> {
         strong.reports = BTreeMap::from([(self.me, (copies.clone(), is_new))]);
         (strong.leaders, strong.early) = Default::default();
         strong.due.clear();
+        strong.waiting.clear();
         strong.is_open = false;
         self.broadcast(&Body::Report { copies, is_new }, effects);
         self.open_if_complete(effects);
@@ -233,6 +237,6 @@ impl<K: Key, V: Clone> Map<K, V> {
     pub(crate) fn wrote(&mut self, from: Member, shard: u16, sequence: u64, effects: &mut Doing<K, V>) {
         let faults = self.faults;
         self.leading(shard, |replica, out| replica.wrote(from, sequence, faults, out), effects);
-        self.strong.due.insert(shard);
+        self.is_due(shard);
     }
 }

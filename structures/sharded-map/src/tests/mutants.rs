@@ -26,6 +26,7 @@ const MUTANTS: &[(Fault, Judge)] = &[
     (Fault::LeavesBehind, Judge::Model(models::three_copies_and_a_death)),
     (Fault::ObeysOldEpochs, Judge::Unit(units::older_epochs_are_not_obeyed)),
     (Fault::NeverMoves, Judge::Model(models::join_and_a_write)),
+    (Fault::ForgetsWhatWaits, Judge::Unit(units::every_shard_is_copied)),
     (Fault::HandsOverAtOnce, Judge::Model(models::handed_to_a_newcomer)),
     (Fault::DropsHeld, Judge::Model(models::handed_to_a_newcomer)),
     (Fault::DropsEarly, Judge::Model(models::join_a_write_and_a_death)),

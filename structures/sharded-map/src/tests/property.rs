@@ -12,7 +12,7 @@ const KEYS: u8 = 4;
 
 fn policy() -> impl Strategy<Value = Policy> {
     let consistency = prop_oneof![Just(Consistency::Strong), Just(Consistency::Eventual)];
-    (consistency, 1..4_usize, 1..4_u16, 1..4_usize)
+    (consistency, 1..4_usize, 1..9_u16, 1..4_usize)
         .prop_map(|(consistency, replicas, shards, batch)| Policy { consistency, replicas, shards, batch })
 }
 

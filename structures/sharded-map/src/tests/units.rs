@@ -2,7 +2,7 @@
 
 use super::models::{EVENTUAL, STRONG};
 use crate::fault::Fault;
-use crate::policy::PENDING_MAX;
+use crate::policy::{COPYING_MAX, PENDING_MAX};
 use crate::{Answer, Body, Cell, Map, Message, Operation, Policy, Version};
 use fos_container::{Container, Effect, Effects, Epoch, Member, Ticket};
 use std::vec;
@@ -51,6 +51,33 @@ fn an_eventual_map_answers_at_once() {
     assert_eq!(answers(&ask(&mut share, Operation::Get(0))), [Answer::Value(Some(7))]);
     assert_eq!(answers(&ask(&mut share, Operation::Remove(0))), [Answer::Written(None)]);
     assert_eq!(answers(&ask(&mut share, Operation::Get(0))), [Answer::Value(None)]);
+}
+
+/// Two members say everything that they have to say to each other.
+fn talk(one: &mut Map<u8, u8>, two: &mut Map<u8, u8>, mut said: Vec<(Member, Done)>) {
+    while let Some((from, effects)) = said.pop() {
+        for effect in effects {
+            let Effect::Send { message, .. } = effect else { continue };
+            let mut effects = Vec::new();
+            let to = if from == ONE { &mut *two } else { &mut *one };
+            to.hear(from, message, &mut effects);
+            said.insert(0, (to.me(), effects));
+        }
+    }
+}
+
+/// However many shards there are, a newcomer has all of them in the end.
+pub fn every_shard_is_copied(fault: Option<Fault>) -> bool {
+    let policy = Policy { shards: 5 * COPYING_MAX as u16, ..STRONG };
+    let (mut one, mut two) = (Map::new(ONE, policy), Map::new(TWO, policy));
+    (one.faults.planted, two.faults.planted) = (fault, fault);
+    one.epoch(Epoch(1), &[ONE], &mut Vec::new());
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    one.epoch(Epoch(2), &[ONE, TWO], &mut first);
+    two.epoch(Epoch(2), &[ONE, TWO], &mut second);
+    talk(&mut one, &mut two, [(TWO, second), (ONE, first)].into());
+    let whole = |map: &Map<u8, u8>| map.strong.replicas.values().filter(|replica| replica.is_whole).count();
+    (whole(&one), whole(&two)) == (policy.shards.into(), policy.shards.into())
 }
 
 /// The later version wins, whichever comes last.
@@ -112,6 +139,7 @@ pub fn who_leaves_waits_until_all_know(fault: Option<Fault>) -> bool {
 
 #[test]
 fn versions_epochs_ends_and_leavers_are_heeded() {
+    assert!(every_shard_is_copied(None));
     assert!(the_last_writer_wins(None));
     assert!(writers_heed_what_they_saw(None));
     assert!(what_is_removed_stays_so(None));
