@@ -4,6 +4,7 @@ use crate::containers::ContainerPeersInterface;
 use crate::custody::{CustodyInterface, CustodyNewsInterface};
 use crate::echo::EchoInterface;
 use crate::fleet::{FleetInterface, FleetPeersInterface};
+use crate::lending::LendingPeersInterface;
 use crate::names::{NamePeersInterface, NamesInterface, NamesStarterInterface};
 use crate::pages::{PagesInterface, PagesNewsInterface, PagesPeersInterface};
 use crate::programs::ProgramsInterface;
@@ -29,6 +30,7 @@ pub const ALL: &[Description] = &[
     Description::of::<WatchdogInterface>(),
     Description::of::<WatchdogPeersInterface>(),
     Description::of::<MindedInterface>(),
+    Description::of::<LendingPeersInterface>(),
 ];
 
 const _: () = {

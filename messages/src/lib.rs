@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod frame;
 pub mod image;
 pub mod interfaces;
+pub mod lending;
 pub mod names;
 pub mod pages;
 pub mod programs;

@@ -19,6 +19,7 @@
 //! | `recovery` | what ended members had |
 //! | `leaving` | handing everything on |
 //! | `fault` | rules that tests break on purpose |
+//! | `service` | running one in a fleet |
 //!
 //! The chapter, with what becomes of a block wherever a member ends: `docs/structures.md`.
 #![no_std]
@@ -41,6 +42,7 @@ mod ranges;
 mod recovery;
 mod request;
 mod seek;
+mod service;
 mod share;
 mod store;
 mod transfer;
@@ -49,6 +51,7 @@ pub use block::{Block, FRAMES_MAX, NoBlock, ORDER_MAX, blocks_of};
 pub use message::{Body, Header, Message};
 pub use ranges::Ranges;
 pub use request::{Answer, Question, Request};
+pub use service::{AllocateError, Coming, FreeError, Records, Service};
 pub use share::Buddy;
 pub use store::{Overlap, Store};
 

@@ -71,6 +71,12 @@ impl Buddy {
         &self.store
     }
 
+    /// What is on its way to others, as far as is known here: at nobody's disposal, or at theirs already.
+    pub fn departing(&self) -> impl Iterator<Item = Block> + '_ {
+        let transfers = self.peers.values().flat_map(|peer| &peer.departing);
+        transfers.flat_map(|(_, blocks)| blocks).copied()
+    }
+
     /// Frames that came from another member or were found although they were free here: none, unless the owner's answers or
     /// members break the rules.
     pub fn overlaps(&self) -> u64 {

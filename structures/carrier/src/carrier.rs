@@ -118,6 +118,12 @@ where
         self.container.borrow().statistics()
     }
 
+    /// The epoch that has begun here, and its members.
+    pub fn seats(&self) -> (Epoch, Vec<Seat>) {
+        let seats = self.addresses.borrow().iter().map(|(member, address)| (*member, *address)).collect();
+        (self.roll.borrow().epoch(), seats)
+    }
+
     /// What it runs in.
     pub fn runtime(&self) -> &Runtime {
         self.switchboard.runtime()

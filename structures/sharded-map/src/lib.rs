@@ -21,6 +21,7 @@
 //! | `cells`, `evening` | eventual: versions, and how members come to agree |
 //! | `leaving` | handing everything on |
 //! | `fault` | rules that tests break on purpose |
+//! | `service` | running one in a fleet |
 //!
 //! The chapter, with what becomes of a write wherever a member ends: `docs/structures.md`.
 #![no_std]
@@ -44,6 +45,7 @@ mod policy;
 mod replica;
 mod request;
 mod rollcall;
+mod service;
 mod share;
 
 pub use cells::{Cell, Version};
@@ -51,6 +53,7 @@ pub use message::{Body, Message};
 pub use policy::{COPYING_MAX, Consistency, PENDING_MAX, Policy, WINDOW};
 pub use replica::{Entry, Rest};
 pub use request::{Answer, Operation};
+pub use service::{MapError, Service};
 pub use share::Map;
 
 /// A key. Every type that can be compared and hashed is one.
