@@ -46,6 +46,7 @@ pub const GUESTS: &[Guest] = &[
     Guest { package: "fos-pages", kind: Kind::User },
     Guest { package: "fos-pages-test", kind: Kind::User },
     Guest { package: "fos-names", kind: Kind::User },
+    Guest { package: "fos-search", kind: Kind::User },
     Guest { package: "fos-fault", kind: Kind::User },
     Guest { package: "fos-hostile", kind: Kind::User },
     Guest { package: "fos-peers", kind: Kind::User },

@@ -9,6 +9,7 @@ mod pages;
 mod pair;
 mod promises;
 mod small;
+mod structures;
 mod watchdog;
 
 use crate::faults::{Fault, Plan};

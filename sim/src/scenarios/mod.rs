@@ -4,6 +4,8 @@ use crate::faults::Dangers;
 use crate::run::Figure;
 use crate::world::World;
 
+mod buddy;
+mod crew;
 pub mod dpool;
 mod echo;
 mod fleet;
@@ -27,6 +29,8 @@ pub(crate) mod planted_pages;
 #[cfg(test)]
 pub(crate) mod planted_watchdog;
 mod poison;
+mod search;
+mod sharded_map;
 mod watchdog;
 
 /// A scenario.
@@ -63,6 +67,9 @@ pub const SCENARIOS: &[Scenario] = &[
     fleet::SCENARIO,
     pages::SCENARIO,
     dpool::SCENARIO,
+    buddy::SCENARIO,
+    sharded_map::SCENARIO,
+    search::SCENARIO,
     hostile::SCENARIO,
     poison::SCENARIO,
     watchdog::SCENARIO,
