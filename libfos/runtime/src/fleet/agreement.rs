@@ -143,6 +143,15 @@ impl Agreement {
         (!is_in_force).then(|| (Roster::new(epoch, seats), everybody.seats().to_vec()))
     }
 
+    /// Whether this process may come, where at most so many are members: beside those who are, or were proposed, or wait to
+    /// be. It may be one of them itself, if it asks again before it has heard that it was counted in.
+    pub fn has_room_for(&self, process: Identity, coming: &[Seat], members_max: usize) -> bool {
+        let living = self.living();
+        let mut others: BTreeSet<u64> = living.iter().chain(coming).map(|seat| seat.identity().0).collect();
+        others.remove(&process.0);
+        others.len() < members_max
+    }
+
     fn behind(&self) -> Behind {
         Behind { promised: self.promised.0 }
     }

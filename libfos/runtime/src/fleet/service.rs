@@ -43,7 +43,7 @@ impl Fleet for Outside {
         // It may have come, or others may have ended, meanwhile.
         member.coordinates().map_err(elsewhere)?;
         if !member.counts_in(context.sender) {
-            if !member.has_room() {
+            if !member.has_room_for(context.sender) {
                 return Err(FleetError::Full.into());
             }
             member.coming.borrow_mut().retain(|known| known.identity() != context.sender);
@@ -155,9 +155,9 @@ impl Member {
         self.agreement.borrow().counts_in(identity)
     }
 
-    fn has_room(&self) -> bool {
-        let more = usize::from(self.moving.get().is_some());
-        self.agreement.borrow().living().len() < self.terms.charter.marks.members_max + more
+    fn has_room_for(&self, process: Identity) -> bool {
+        let members_max = self.terms.charter.marks.members_max + usize::from(self.moving.get().is_some());
+        self.agreement.borrow().has_room_for(process, &self.coming.borrow(), members_max)
     }
 
     /// Waits until this is so; in vain when it takes too long or another coordinates.

@@ -70,6 +70,20 @@ fn who_leaves_still_has_to_promise() {
     assert!(two.is_out() && two.roster().is_none() && two.coordinator().is_none());
 }
 
+#[test]
+fn who_asks_again_while_it_is_proposed_takes_no_second_place() {
+    let mut one = member(1, &[1, 2]);
+    let newcomer = seat(3, 0);
+    assert!(one.has_room_for(Identity(3), &[], 3) && !one.has_room_for(Identity(3), &[], 2));
+    assert!(one.has_room_for(Identity(3), &[newcomer], 3), "it waits to be proposed");
+    assert!(!one.has_room_for(Identity(4), &[newcomer], 3), "the last place is another's");
+    one.promise(roster(2, &[1, 2, 3])).unwrap();
+    assert!(one.has_room_for(Identity(3), &[newcomer], 3), "not all have promised yet");
+    assert!(!one.has_room_for(Identity(4), &[], 3));
+    one.ended(Identity(2));
+    assert!(one.has_room_for(Identity(4), &[newcomer], 3));
+}
+
 /// A change that a coordinator has begun.
 struct Change {
     by: usize,
