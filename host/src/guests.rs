@@ -45,6 +45,8 @@ pub const GUESTS: &[Guest] = &[
     Guest { package: "fos-demo", kind: Kind::User },
     Guest { package: "fos-pages", kind: Kind::User },
     Guest { package: "fos-pages-test", kind: Kind::User },
+    Guest { package: "fos-processes", kind: Kind::User },
+    Guest { package: "fos-processes-test", kind: Kind::User },
     Guest { package: "fos-names", kind: Kind::User },
     Guest { package: "fos-search", kind: Kind::User },
     Guest { package: "fos-fault", kind: Kind::User },

@@ -26,6 +26,7 @@ pub mod naming;
 pub mod pager;
 pub mod pages;
 pub mod port;
+pub mod processes;
 pub mod ranges;
 pub mod reflect;
 pub mod root;

@@ -82,6 +82,11 @@ pub fn custody(start: &Start) -> Option<Address> {
     start.key(key_name::CUSTODY).map(|key| Address { key, identity: Identity(start.root) })
 }
 
+/// Where to have processes started under tickets, if the image lets this program.
+pub fn tickets(start: &Start) -> Option<Address> {
+    start.key(key_name::TICKETS).map(|key| Address { key, identity: Identity(start.root) })
+}
+
 /// The way to root.
 #[derive(Clone, Copy, Debug)]
 pub struct Root {

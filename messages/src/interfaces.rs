@@ -7,8 +7,10 @@ use crate::fleet::{FleetInterface, FleetPeersInterface};
 use crate::lending::LendingPeersInterface;
 use crate::names::{NamePeersInterface, NamesInterface, NamesStarterInterface};
 use crate::pages::{PagesInterface, PagesNewsInterface, PagesPeersInterface};
+use crate::processes::{ProcessPeersInterface, ProcessesInterface};
 use crate::programs::ProgramsInterface;
 use crate::rpc::Description;
+use crate::tickets::TicketsInterface;
 use crate::watchdog::{MindedInterface, WatchdogInterface, WatchdogPeersInterface};
 
 /// Every interface, by number. A data structure that serves an interface of its own beside its server's has its number
@@ -30,6 +32,9 @@ pub const ALL: &[Description] = &[
     Description::of::<WatchdogInterface>(),
     Description::of::<WatchdogPeersInterface>(),
     Description::of::<MindedInterface>(),
+    Description::of::<ProcessesInterface>(),
+    Description::of::<ProcessPeersInterface>(),
+    Description::of::<TicketsInterface>(),
     Description::of::<LendingPeersInterface>(),
 ];
 

@@ -44,6 +44,8 @@ pub mod key_name {
     pub const PROGRAMS: &str = "programs";
     /// Takes requests of [`crate::custody`]: for members of the fleet `pages`.
     pub const CUSTODY: &str = "custody";
+    /// Takes requests of [`crate::tickets`]: for members of the fleet `processes`.
+    pub const TICKETS: &str = "tickets";
 }
 
 /// Names of capabilities in [`Start::handles`].

@@ -7,6 +7,7 @@ mod hostile;
 mod naming;
 mod pages;
 mod pair;
+mod processes;
 mod promises;
 mod small;
 mod structures;

@@ -13,6 +13,7 @@ use fos_abi::limits::PAGE_SIZE;
 use fos_messages::image::{Capability, DESCRIPTION_ENTRY, Image, ImageError, Program, Start};
 use fos_root::archive::Archive;
 use fos_root::command_line::{Runs, runs};
+use fos_root::tickets::Book;
 use libfos::BootFacts;
 use libfos::boot::{archive, command_line};
 use libfos::calls::cap_read;
@@ -101,6 +102,7 @@ pub fn begin(facts: &'static BootFacts, talk: &Talk) -> Result<Server, BootError
         programs: Programs::default(),
         registry: Registry::default(),
         ended: VecDeque::new(),
+        tickets: Book::default(),
         link: Link::default(),
         booted: false,
         waiting: VecDeque::new(),
@@ -118,14 +120,7 @@ impl Server {
             let arguments =
                 [&program.name].into_iter().chain(&program.arguments).map(String::to_string).collect();
             let is_task = program.start == Start::OneShot;
-            match self.start(&Command {
-                program,
-                arguments,
-                run: None,
-                starter: None,
-                core: program.core,
-                is_task,
-            }) {
+            match self.start(&Command { arguments, is_task, ..Command::of(program) }) {
                 Ok(number) if is_driver(program) => self.wait_for_driver(number, &program.name),
                 Ok(_) => {}
                 Err(error) => self.talk.say(format_args!("{} does not start: {error}", program.name)),

@@ -9,6 +9,7 @@ use fos_abi::mailbox::EndReason;
 use fos_abi::space::MapFlags;
 use fos_abi::thread::FaultReport;
 use fos_messages::control::{STREAM_ERROR, ToHost};
+use fos_messages::processes::Usage;
 use fos_root::layout::STACK_TOP;
 use fos_root::signal;
 use libfos::calls;
@@ -84,6 +85,7 @@ impl Server {
         }
         program.status = Some(status);
         program.output_taken = self.output_taken;
+        program.usage = used(program, self.facts.tsc_hz);
         let (piece, watch, identity) = (program.piece.take(), program.watch, program.identity);
         let keys = core::mem::take(&mut program.keys);
         self.registry.forget(number);
@@ -109,9 +111,11 @@ impl Server {
             let status = program.status.unwrap_or_default();
             match program.run {
                 Some(id) => self.tell_host(&ToHost::Exited { id, status: i32::from(status) }),
-                None => self.note_end(&program, status),
+                None if program.ticket.is_none() => self.note_end(&program, status),
+                None => {}
             }
             self.tell_starter(&program, status);
+            self.tell_ticket(&program, status);
             self.default_ended(program.number);
         }
     }
@@ -151,6 +155,14 @@ impl Server {
         }
         text
     }
+}
+
+/// What a program has used, as long as its thread is there to be asked.
+fn used(program: &Program, tsc_hz: u64) -> Usage {
+    let info = calls::thread_info(program.thread).unwrap_or_default();
+    let nanoseconds = u128::from(info.cycles) * 1_000_000_000 / u128::from(tsc_hz.max(1));
+    let frames = program.piece.as_ref().map_or(0, |piece| piece.frames());
+    Usage { nanoseconds: nanoseconds as u64, switches: info.switches, frames: frames as u32 }
 }
 
 /// Walks saved frame pointers upwards, as far as they stay on the stack.

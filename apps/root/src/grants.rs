@@ -81,7 +81,8 @@ impl Grants {
             | Capability::Control
             | Capability::Fencing
             | Capability::Programs
-            | Capability::Custody => Ok(()),
+            | Capability::Custody
+            | Capability::Tickets => Ok(()),
         }
     }
 

@@ -163,8 +163,8 @@ impl Server {
             format!("image {:?} has no program {name:?}; it has {}", self.image.name, known.join(", "))
         })?;
         let core = program.core;
-        self.start(&Command { program: &program, arguments, run, starter: None, core, is_task: false })
-            .map_err(|error| error.to_string())
+        let command = Command { arguments, run, core, ..Command::of(&program) };
+        self.start(&command).map_err(|error| error.to_string())
     }
 
     /// What a program wrote, on its way to the host.
@@ -172,7 +172,9 @@ impl Server {
         let stream = match purpose {
             Purpose::Output => STREAM_OUTPUT,
             Purpose::Error => STREAM_ERROR,
-            Purpose::Root | Purpose::Faults | Purpose::Programs | Purpose::Custody => return,
+            Purpose::Root | Purpose::Faults | Purpose::Programs | Purpose::Custody | Purpose::Tickets => {
+                return;
+            }
         };
         if let Some(id) = self.programs.get(number).and_then(|program| program.run) {
             self.tell_host(&ToHost::Output { id, stream, bytes });

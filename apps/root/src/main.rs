@@ -22,6 +22,7 @@ mod server;
 mod serving;
 mod starting;
 mod talk;
+mod ticketing;
 
 use libfos::BootFacts;
 

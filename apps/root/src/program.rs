@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use fos_abi::Key;
 use fos_abi::capability::Handle;
 use fos_messages::control::RequestId;
+use fos_messages::processes::Usage;
 
 use crate::memory::Piece;
 use crate::serving::Asker;
@@ -35,10 +36,19 @@ pub enum Purpose {
     Programs = 4,
     /// Requests about frames in custody.
     Custody = 5,
+    /// Requests about starts under tickets.
+    Tickets = 6,
 }
 
-const PURPOSES: [Purpose; 6] =
-    [Purpose::Root, Purpose::Output, Purpose::Error, Purpose::Faults, Purpose::Programs, Purpose::Custody];
+const PURPOSES: [Purpose; 7] = [
+    Purpose::Root,
+    Purpose::Output,
+    Purpose::Error,
+    Purpose::Faults,
+    Purpose::Programs,
+    Purpose::Custody,
+    Purpose::Tickets,
+];
 const PURPOSE_BITS: u32 = 3;
 
 /// The badge of a key.
@@ -65,6 +75,8 @@ pub struct Program {
     pub starter: Option<Number>,
     /// Who of that program waits for its end.
     pub waiter: Option<Asker>,
+    /// The ticket that it was started under.
+    pub ticket: Option<u64>,
     /// Whether it was started at boot to do something and end: commands and the machine's end wait for it a little.
     pub is_task: bool,
     /// Whether the image makes it the driver of the control link.
@@ -87,6 +99,8 @@ pub struct Program {
     pub keys: Vec<Key>,
     /// How it ended, once it has.
     pub status: Option<u8>,
+    /// What it had used then.
+    pub usage: Usage,
     /// How many messages of output root had taken then.
     pub output_taken: u64,
 }
@@ -108,6 +122,11 @@ impl Programs {
     /// Whether one more may run.
     pub fn has_room(&self) -> bool {
         self.list.len() < PROGRAMS_MAX
+    }
+
+    /// How many run, or ended and were not told of.
+    pub fn count(&self) -> usize {
+        self.list.len()
     }
 
     /// Adds a program that was started.

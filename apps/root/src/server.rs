@@ -10,8 +10,11 @@ use fos_abi::exit::ORDERLY;
 use fos_abi::{Error, Identity};
 use fos_messages::control::RequestId;
 use fos_messages::image::Image;
+use fos_messages::programs::{self, ProgramsInterface};
 use fos_messages::start::{FromRoot, KeyBytes, ToRoot, key_name};
+use fos_messages::tickets::{self, TicketsInterface};
 use fos_root::archive::Archive;
+use fos_root::tickets::Book;
 use libfos::BootFacts;
 use libfos::clock::{Clock, Deadline};
 use libfos::mailbox::{Event, Mailbox, Message, Sender, select};
@@ -22,7 +25,7 @@ use crate::link::{CONTROL, Link};
 use crate::memory::Frames;
 use crate::program::{Number, Programs, Purpose, read_badge};
 use crate::registry::Registry;
-use crate::serving::{Call, Ended};
+use crate::serving::{Asker, Call, Ended};
 use crate::talk::Talk;
 
 /// Messages of one kind that are taken in one step, so that a program that never stops sending delays others a little
@@ -62,6 +65,8 @@ pub struct Server {
     pub registry: Registry,
     /// Programs that ended before their starter asked.
     pub ended: VecDeque<Ended>,
+    /// Starts under tickets.
+    pub tickets: Book<Asker>,
     /// The way to the host.
     pub link: Link,
     /// Whether all boot programs were started.
@@ -79,7 +84,8 @@ pub struct Server {
 /// A message, taken out of its mailbox.
 enum Request {
     Asked(Number, Identity, ToRoot),
-    Called(Number, Call),
+    Called(Number, Call<programs::Request>),
+    Ticketed(Call<tickets::Request>),
     Kept(Identity, Vec<u8>),
     Malformed(Number),
     Ended(Number, Option<fos_abi::mailbox::EndReason>, u64),
@@ -94,10 +100,18 @@ fn read(message: &Message<'_>) -> Request {
             Ok(asked) => Request::Asked(number, message.sender(), asked),
             Err(_) => Request::Malformed(number),
         },
-        Event::Data(bytes) if purpose == Purpose::Programs => match Call::read(bytes) {
-            Some(call) => Request::Called(number, call),
-            None => Request::Malformed(number),
-        },
+        Event::Data(bytes) if purpose == Purpose::Programs => {
+            match Call::of::<ProgramsInterface>(bytes, programs::Request::read) {
+                Some(call) => Request::Called(number, call),
+                None => Request::Malformed(number),
+            }
+        }
+        Event::Data(bytes) if purpose == Purpose::Tickets => {
+            match Call::of::<TicketsInterface>(bytes, tickets::Request::read) {
+                Some(call) => Request::Ticketed(call),
+                None => Request::Malformed(number),
+            }
+        }
         Event::Data(bytes) if purpose == Purpose::Custody => Request::Kept(message.sender(), bytes.to_vec()),
         Event::Ended { reason, status } => Request::Ended(number, reason, status),
         Event::Fault(report) => Request::Faulted(report),
@@ -159,6 +173,7 @@ impl Server {
             match request {
                 Request::Asked(number, sender, asked) => self.asked(number, sender, asked),
                 Request::Called(number, call) => self.called(number, call),
+                Request::Ticketed(call) => self.ticketed(call),
                 Request::Kept(member, bytes) => self.keeping.asked(member, &bytes),
                 Request::Malformed(number) => self.name_malformed(number),
                 Request::Ended(number, reason, status) => self.thread_ended(number, reason, status),

@@ -1,8 +1,10 @@
 //! What programs ask of root by `fos_messages::programs`: to start others and to tell of their ends. The key that such
 //! requests come by is given to programs with the capability `programs` alone; its badge says who asks.
 
-use fos_messages::programs::{Order, ProgramsInterface, Refusal, Request, Started};
-use fos_messages::rpc::wire::Scalar;
+use alloc::vec::Vec;
+
+use fos_messages::programs::{Order, Refusal, Request, Started};
+use fos_messages::rpc::wire::{Scalar, Unwritable};
 use fos_messages::rpc::{Address, Envelope, Interface, Kind, Outgoing, Received, Status};
 use fos_root::signal;
 use libfos::mailbox::Sender;
@@ -11,10 +13,12 @@ use crate::program::{Number, PROGRAMS_MAX, Program};
 use crate::server::Server;
 use crate::starting::{Command, StartError};
 
-/// A request that was read.
-pub struct Call {
-    asker: Asker,
-    request: Result<Request, Status>,
+/// A request of an interface, as it was read.
+pub struct Call<R> {
+    /// Who asks.
+    pub asker: Asker,
+    /// What; or why it is none.
+    pub request: Result<R, Status>,
 }
 
 /// Where the answer to a request goes.
@@ -32,34 +36,46 @@ pub struct Ended {
     status: u8,
 }
 
-impl Call {
+impl<R> Call<R> {
     /// Reads a message; `None` for anything but a request that can be answered.
-    pub fn read(bytes: &[u8]) -> Option<Call> {
+    pub fn of<I: Interface>(
+        bytes: &[u8],
+        read: impl FnOnce(u16, &[u8]) -> Option<Option<R>>,
+    ) -> Option<Call<R>> {
         let Received { envelope, body, reply } = Envelope::read(bytes)?;
         let reply = Address::from_bytes(reply.filter(|_| envelope.kind == Kind::Request)?);
-        let request = if envelope.interface != ProgramsInterface::ID {
+        let request = if envelope.interface != I::ID {
             Err(Status::Unknown)
-        } else if envelope.version != ProgramsInterface::VERSION {
+        } else if envelope.version != I::VERSION {
             Err(Status::OtherVersion)
         } else {
-            let read = Request::read(envelope.operation, body);
+            let read = read(envelope.operation, body);
             read.map_or(Err(Status::Unknown), |request| request.ok_or(Status::Malformed))
         };
+        let envelope = Envelope { version: I::VERSION, ..envelope };
         Some(Call { asker: Asker { envelope, reply }, request })
     }
 }
 
 impl Asker {
     /// Sends the answer. Who asks has set room aside for it; who has not, goes without.
-    fn answer(&self, status: Status, body: impl Scalar) {
+    pub fn answer(&self, status: Status, body: impl Scalar) {
+        self.answer_with(status, |bytes| {
+            body.write(bytes);
+            Ok(())
+        });
+    }
+
+    /// The same with a body that is written so.
+    pub fn answer_with(&self, status: Status, write: impl FnOnce(&mut Vec<u8>) -> Result<(), Unwritable>) {
         let mut answer = Outgoing::default();
-        body.write(answer.end());
-        let version = ProgramsInterface::VERSION;
-        let envelope = Envelope { kind: Kind::Answer, status, version, ..self.envelope };
+        let status = write(answer.end()).map_or(Status::Unsendable, |()| status);
+        let envelope = Envelope { kind: Kind::Answer, status, ..self.envelope };
         let _ = Sender::new(self.reply.key).send(answer.sealed(envelope.to_bytes()));
     }
 
-    fn conclude(&self, outcome: Result<impl Scalar, Refusal>) {
+    /// Sends what it came to.
+    pub fn conclude(&self, outcome: Result<impl Scalar, impl Scalar>) {
         match outcome {
             Ok(value) => self.answer(Status::Done, value),
             Err(refusal) => self.answer(Status::Refused, refusal),
@@ -69,7 +85,7 @@ impl Asker {
 
 impl Server {
     /// Does what a program asks.
-    pub fn called(&mut self, starter: Number, call: Call) {
+    pub fn called(&mut self, starter: Number, call: Call<Request>) {
         let asker = call.asker;
         match call.request {
             Err(status) => asker.answer(status, ()),
@@ -84,7 +100,7 @@ impl Server {
         let program = self.image.program(&order.program).cloned().ok_or(Refusal::NoProgram)?;
         let arguments = [order.program].into_iter().chain(order.arguments).collect();
         let (starter, core) = (Some(starter), order.core);
-        let command = Command { program: &program, arguments, run: None, starter, core, is_task: false };
+        let command = Command { arguments, starter, core, ..Command::of(&program) };
         let number = self.start(&command).map_err(|error| {
             self.talk.say(format_args!("{} does not start: {error}", program.name));
             refusal(&error)

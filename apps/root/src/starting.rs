@@ -6,7 +6,6 @@
 //! step gives the whole piece back.
 
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
@@ -20,6 +19,7 @@ use fos_abi::thread::{Registers, ThreadSetup};
 use fos_abi::{Error, Key};
 use fos_messages::control::RequestId;
 use fos_messages::image::{self, Capability, PERSONALITY_ENTRY, Personality};
+use fos_messages::processes::{SpawnOrder, Usage};
 use fos_messages::start::{Start, handle_name, key_name};
 use fos_root::executable::{self, Executable, LoadError, Segment};
 use fos_root::layout::{BLOCK_ADDRESS, Layout, STACK_PAGES, STACK_TOP, TABLE_FRAMES};
@@ -106,6 +106,34 @@ pub struct Command<'a> {
     pub core: u16,
     /// Whether it is one of the boot's tasks, which commands and the machine's end wait for.
     pub is_task: bool,
+    /// What the fleet `processes` says of it beside that.
+    pub ordered: Option<Ordered<'a>>,
+}
+
+impl<'a> Command<'a> {
+    /// A program without arguments, on the core that the image says, that nobody asks for.
+    pub fn of(program: &'a image::Program) -> Command<'a> {
+        let (arguments, run, starter) = Default::default();
+        Command { program, arguments, run, starter, core: program.core, is_task: false, ordered: None }
+    }
+
+    /// What the image grants it, unless it is to have nothing of it.
+    fn granted(&self) -> &'a [Capability] {
+        if self.is_confined() { &[] } else { &self.program.capabilities }
+    }
+
+    fn is_confined(&self) -> bool {
+        self.ordered.as_ref().is_some_and(|ordered| ordered.order.is_confined)
+    }
+}
+
+/// A start under a ticket.
+#[derive(Debug)]
+pub struct Ordered<'a> {
+    /// The ticket.
+    pub ticket: u64,
+    /// The order.
+    pub order: &'a SpawnOrder,
 }
 
 /// The files that make up one program.
@@ -129,9 +157,11 @@ impl Server {
             return Err(StartError::TooMany);
         }
         let files = self.files(command.program)?;
-        let own = if files.guest.is_some() { LINUX_FRAMES } else { NATIVE_FRAMES };
+        let usual = if files.guest.is_some() { LINUX_FRAMES } else { NATIVE_FRAMES };
+        let wanted = command.ordered.as_ref().and_then(|ordered| ordered.order.memory_frames);
+        let own = wanted.map_or(usual, u64::from);
         let executables: Vec<&Executable> = files.all().map(|(executable, _)| executable).collect();
-        let layout = Layout::new(&executables, own, granted_frames(&command.program.capabilities));
+        let layout = Layout::new(&executables, own, granted_frames(command.granted()));
         let piece = take(&mut self.frames, layout.frames())?;
         let number = self.programs.next_number();
         let core = command.core % self.facts.cores.max(1) as u16;
@@ -146,9 +176,10 @@ impl Server {
                     run: command.run,
                     starter: command.starter,
                     waiter: None,
+                    ticket: command.ordered.as_ref().map(|ordered| ordered.ticket),
                     is_task: command.is_task,
-                    is_control: command.program.capabilities.contains(&Capability::Control),
-                    may_fence: command.program.capabilities.contains(&Capability::Fencing),
+                    is_control: command.granted().contains(&Capability::Control),
+                    may_fence: command.granted().contains(&Capability::Fencing),
                     identity: built.identity,
                     core,
                     piece: Some(piece),
@@ -157,6 +188,7 @@ impl Server {
                     watch: built.watch,
                     keys,
                     status: None,
+                    usage: Usage::default(),
                     output_taken: 0,
                 });
                 Ok(number)
@@ -207,11 +239,12 @@ impl Server {
             .part(Rights::ALL, &layout.thread)
             .and_then(|frames| calls::thread_create(frames, space, cores, u64::from(core)))
             .during("building its thread")?;
-        let grants = grant(piece, layout, command.program, space, thread).during("granting capabilities")?;
+        let grants =
+            grant(piece, layout, command.granted(), space, thread).during("granting capabilities")?;
         let named_keys = self.make_keys(command, number, keys).during("making its keys")?;
         let start = Start {
             arguments: command.arguments.clone(),
-            environment: environment(command.program, &self.image.fleets),
+            environment: environment(command, &self.image.fleets),
             tsc_hz: self.facts.tsc_hz,
             cores: self.facts.cores,
             core: u32::from(core),
@@ -244,27 +277,38 @@ impl Server {
             made.push(key);
             Ok::<Key, Error>(key)
         };
-        let mut keys = vec![(key_name::ROOT, make(&self.requests, Purpose::Root)?)];
-        if command.program.capabilities.contains(&Capability::Programs) {
+        let granted = command.granted();
+        let mut keys = Vec::new();
+        if !command.is_confined() {
+            keys.push((key_name::ROOT, make(&self.requests, Purpose::Root)?));
+        }
+        if granted.contains(&Capability::Programs) {
             keys.push((key_name::PROGRAMS, make(&self.requests, Purpose::Programs)?));
         }
-        if command.program.capabilities.contains(&Capability::Custody) {
+        if granted.contains(&Capability::Tickets) {
+            keys.push((key_name::TICKETS, make(&self.requests, Purpose::Tickets)?));
+        }
+        if granted.contains(&Capability::Custody) {
             keys.push((key_name::CUSTODY, make(&self.requests, Purpose::Custody)?));
         }
         if command.run.is_some() {
             keys.push((key_name::OUT, make(&self.output, Purpose::Output)?));
             keys.push((key_name::ERROR, make(&self.output, Purpose::Error)?));
-        } else if let Some(console) = self.registry.key(key_name::CONSOLE) {
+        } else if let Some(console) = self.registry.key(key_name::CONSOLE).filter(|_| !command.is_confined())
+        {
             keys.push((key_name::OUT, console));
             keys.push((key_name::ERROR, console));
         }
-        if command.program.capabilities.contains(&Capability::Console)
+        if granted.contains(&Capability::Console)
             && let Some(console) = self.registry.key(key_name::CONSOLE)
         {
             keys.push((key_name::CONSOLE, console));
         }
         keys.push((key_name::FAULTS, make(&self.requests, Purpose::Faults)?));
-        Ok(keys.into_iter().map(|(name, key)| (name.to_string(), key.into())).collect())
+        let own = keys.into_iter().map(|(name, key)| (name.to_string(), key.into()));
+        // Whatever they are called, its own are found first.
+        let given = command.ordered.iter().flat_map(|ordered| &ordered.order.keys).cloned();
+        Ok(own.chain(given).collect())
     }
 
     /// Takes back what a start that failed had taken.
@@ -322,7 +366,7 @@ fn create_space(piece: &Piece, layout: &Layout, core: u16) -> Result<Handle, Err
 fn grant(
     piece: &Piece,
     layout: &Layout,
-    program: &image::Program,
+    granted: &[Capability],
     space: Handle,
     thread: Handle,
 ) -> Result<Grants, Error> {
@@ -331,10 +375,10 @@ fn grant(
     if !layout.granted.is_empty() {
         grants.give(handle_name::FRAMES, piece.part(Rights::ALL, &layout.granted)?)?;
     }
-    for capability in &program.capabilities {
+    for capability in granted {
         grants.give_granted(capability)?;
     }
-    if program.capabilities.contains(&Capability::Cores) {
+    if granted.contains(&Capability::Cores) {
         // Who may make threads may also hand its own space and thread to those that it makes.
         grants.give(handle_name::SPACE, calls::cap_derive(space, Rights::ALL, 0, 0)?)?;
         grants.give(handle_name::THREAD, calls::cap_derive(thread, Rights::ALL, 0, 0)?)?;
@@ -342,10 +386,14 @@ fn grant(
     Ok(grants)
 }
 
-/// What a program finds in its environment: one that may start others, or that members of a fleet are, the policies of the
-/// image's fleets.
-fn environment(program: &image::Program, fleets: &[image::Policy]) -> Vec<(String, String)> {
-    let starts_others = program.capabilities.contains(&Capability::Programs);
+/// What a program finds in its environment: what was ordered; else one that may start others, or that members of a fleet are, the
+/// policies of the image's fleets.
+fn environment(command: &Command, fleets: &[image::Policy]) -> Vec<(String, String)> {
+    if let Some(ordered) = command.ordered.as_ref().filter(|ordered| !ordered.order.environment.is_empty()) {
+        return ordered.order.environment.clone();
+    }
+    let program = command.program;
+    let starts_others = command.granted().contains(&Capability::Programs);
     let is_of_a_fleet = fleets.iter().any(|policy| policy.program == program.name);
     match program.personality {
         Personality::Native if starts_others || is_of_a_fleet => {

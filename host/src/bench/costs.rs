@@ -139,6 +139,23 @@ const PAGES: [&str; 16] = [
 /// What members of a pool and its clients say in the scenario `dpool`.
 const POOL: [&str; 3] = ["ContainerPeers.say", "Numbers.give", "Numbers.take"];
 
+/// What `processes` and its custodian are asked in the scenario `processes`.
+const PROCESSES: [&str; 13] = [
+    "Tickets.act",
+    "Tickets.forget",
+    "Tickets.outlive",
+    "ProcessPeers.catch_up",
+    "ProcessPeers.change",
+    "ProcessPeers.piece",
+    "ProcessPeers.progress",
+    "ProcessPeers.settle",
+    "ProcessPeers.tell",
+    "Processes.enroll",
+    "Processes.kill",
+    "Processes.spawn",
+    "Processes.wait",
+];
+
 /// What the watchdog and those it looks after are asked in its scenario, when nothing goes wrong.
 const WATCHDOG: [&str; 7] = [
     "Minded.ping",
@@ -195,17 +212,21 @@ fn steps() -> Result<Vec<Row>> {
     for handler in POOL {
         rows.push(pool.row(&format!("handlers.{handler}"), handler)?);
     }
+    let processes = Timed::of("processes")?;
+    for handler in PROCESSES {
+        rows.push(processes.row(&format!("handlers.{handler}"), handler)?);
+    }
+    let piece = processes.median("ProcessPeers.piece")?;
+    rows.push(row("handlers.ProcessPeers.told", piece, "taken to be as long as ProcessPeers.piece"));
     let watchdog = Timed::of("watchdog")?;
     for handler in WATCHDOG {
         rows.push(watchdog.row(&format!("handlers.{handler}"), handler)?);
     }
     let make = naming.median("Names.make")?;
     rows.push(row("handlers.Names.set_policy", make, "taken to be as long as Names.make"));
-    rows.push(row(
-        "handlers.Programs.start",
-        start_of_a_process()?,
-        "a process of /bin/true started and ended",
-    ));
+    let start = start_of_a_process()?;
+    rows.push(row("handlers.Programs.start", start, "a process of /bin/true started and ended"));
+    rows.push(row("handlers.Tickets.start", start, "taken to be as long as Programs.start"));
     for handler in AS_A_RESPONSE {
         rows.push(row(&format!("handlers.{handler}"), response, "taken to be as long as a response"));
     }

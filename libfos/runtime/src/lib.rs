@@ -24,6 +24,7 @@ mod named;
 mod news;
 mod peers;
 pub mod port;
+pub mod processes;
 pub mod promises;
 mod runtime;
 mod serve;

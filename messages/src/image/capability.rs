@@ -23,6 +23,8 @@ pub enum Capability {
     Programs,
     /// `"custody"`: say which frames that root does not keep for itself are whose. For members of the fleet `pages`.
     Custody,
+    /// `"tickets"`: have root start programs under tickets, and end whichever were. For members of the fleet `processes`.
+    Tickets,
     /// `"ports:0x3f8+8"`: `count` I/O ports from `first`.
     Ports {
         /// Lowest port.
@@ -52,7 +54,7 @@ impl TryFrom<String> for Capability {
         parse(&text).ok_or_else(|| {
             format!(
                 "{text:?} is no capability; known are \"console\", \"control\", \"cores\", \"power\", \
-                 \"fencing\", \"programs\", \"custody\", \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
+                 \"fencing\", \"programs\", \"custody\", \"tickets\", \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
             )
         })
     }
@@ -68,6 +70,7 @@ fn parse(text: &str) -> Option<Capability> {
             "fencing" => Some(Capability::Fencing),
             "programs" => Some(Capability::Programs),
             "custody" => Some(Capability::Custody),
+            "tickets" => Some(Capability::Tickets),
             _ => None,
         };
     };

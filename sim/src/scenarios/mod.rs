@@ -27,8 +27,11 @@ pub(crate) mod planted_naming;
 #[cfg(test)]
 pub(crate) mod planted_pages;
 #[cfg(test)]
+pub(crate) mod planted_processes;
+#[cfg(test)]
 pub(crate) mod planted_watchdog;
 mod poison;
+mod processes;
 mod search;
 mod sharded_map;
 mod watchdog;
@@ -67,6 +70,7 @@ pub const SCENARIOS: &[Scenario] = &[
     fleet::SCENARIO,
     pages::SCENARIO,
     dpool::SCENARIO,
+    processes::SCENARIO,
     buddy::SCENARIO,
     sharded_map::SCENARIO,
     search::SCENARIO,

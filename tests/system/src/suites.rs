@@ -15,6 +15,7 @@ mod kernel;
 mod messages;
 mod names;
 mod pages;
+mod processes;
 mod sim;
 mod tool;
 mod watchdog;
@@ -49,6 +50,7 @@ const KERNEL: Budget = Budget { suites: "kernel, boot and hostile", minutes_max:
 const MESSAGES: Budget = Budget { suites: "messages and names", minutes_max: 5 };
 const DPOOL: Budget = Budget { suites: "dpool", minutes_max: 4 };
 const PAGES: Budget = Budget { suites: "pages", minutes_max: 3 };
+const PROCESSES: Budget = Budget { suites: "processes", minutes_max: 4 };
 const SIM: Budget = Budget { suites: "sim", minutes_max: 3 };
 const WATCHDOG: Budget = Budget { suites: "watchdog", minutes_max: 6 };
 const TOOL: Budget = Budget { suites: "tool", minutes_max: 5 };
@@ -103,6 +105,13 @@ pub const SUITES: &[Suite] = &[
         budget: &PAGES,
         processor_seconds: 10,
         run: pages::run,
+    },
+    Suite {
+        name: "processes",
+        about: "programs started by a fleet: every end told once, storms refused, nothing left of a thousand processes",
+        budget: &PROCESSES,
+        processor_seconds: 60,
+        run: processes::run,
     },
     Suite {
         name: "hostile",

@@ -3,3 +3,4 @@
 mod archive;
 mod executable;
 mod small;
+mod tickets;

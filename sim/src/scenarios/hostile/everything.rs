@@ -12,13 +12,20 @@ use fos_messages::fleet::{
 };
 use fos_messages::names::{
     DirectoryKey, NameError, NamePeers, NamePeersDispatcher, NamesStarterDispatcher, Path, Peer,
+    RequestNumber,
 };
 use fos_messages::pages::{
     Freed, Lent, Pages, PagesDispatcher, PagesError, PagesNews, PagesNewsDispatcher, PagesPeers,
     PagesPeersDispatcher, Pressure, Run, Statistics, Wanted,
 };
+use fos_messages::processes::{
+    Description, Elsewhere, Ended, Pid, ProcessError, ProcessPeers, ProcessPeersDispatcher, Processes,
+    ProcessesDispatcher, Progress, SpawnOrder, Spawned, Statistics as ProcessStatistics, Target, Waited,
+    Whom,
+};
 use fos_messages::programs::{self, Order, Programs, ProgramsDispatcher, Started};
 use fos_messages::rpc::{Address, Context, Instead, Never, Serve};
+use fos_messages::tickets::{Counts, Deed, Tickets, TicketsDispatcher};
 use fos_messages::watchdog::{
     Charge, FleetState, Incomplete, Minded, MindedDispatcher, NotYet, Permit, WatchError, Watchdog,
     WatchdogDispatcher, WatchdogPeers, WatchdogPeersDispatcher,
@@ -41,6 +48,9 @@ fn servers() -> Vec<Rc<dyn Serve>> {
         NamePeersDispatcher::new(least.clone()),
         FleetDispatcher::new(least.clone()),
         FleetPeersDispatcher::new(least.clone()),
+        ProcessesDispatcher::new(least.clone()),
+        ProcessPeersDispatcher::new(least.clone()),
+        TicketsDispatcher::new(least.clone()),
         WatchdogDispatcher::new(least.clone()),
         WatchdogPeersDispatcher::new(least.clone()),
         MindedDispatcher::new(least.clone()),
@@ -252,6 +262,98 @@ impl PagesPeers for Least {
 
 impl PagesNews for Least {
     fn pressure(&self, _: Context, _: Pressure) {}
+}
+
+impl Processes for Least {
+    async fn enroll(&self, _: Context, _: DirectoryKey, _: Address) -> Result<Pid, Instead<ProcessError>> {
+        Err(ProcessError::BadKey.into())
+    }
+    async fn spawn(
+        &self,
+        _: Context,
+        _: RequestNumber,
+        _: SpawnOrder,
+    ) -> Result<Spawned, Instead<ProcessError>> {
+        Err(ProcessError::Stranger.into())
+    }
+    async fn wait(
+        &self,
+        _: Context,
+        _: RequestNumber,
+        _: Whom,
+        _: bool,
+    ) -> Result<Waited, Instead<ProcessError>> {
+        Ok(Waited::NotYet)
+    }
+    async fn kill(
+        &self,
+        _: Context,
+        _: RequestNumber,
+        _: Target,
+        signal: u8,
+    ) -> Result<u32, Instead<ProcessError>> {
+        Ok(signal.into())
+    }
+    async fn set_group(&self, _: Context, _: Pid, _: Pid) -> Result<(), Instead<ProcessError>> {
+        Err(ProcessError::NotPermitted.into())
+    }
+    async fn begin_session(&self, _: Context) -> Result<Pid, Instead<ProcessError>> {
+        Err(ProcessError::Stranger.into())
+    }
+    fn describe(&self, _: Context, _: Option<Pid>) -> Result<Description, Instead<ProcessError>> {
+        Err(ProcessError::NoSuchProcess.into())
+    }
+    fn list(&self, _: Context, _: Pid) -> Result<Vec<Description>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+    fn statistics(&self, _: Context) -> Result<ProcessStatistics, Instead<Never>> {
+        Ok(ProcessStatistics::default())
+    }
+}
+
+impl ProcessPeers for Least {
+    fn progress(&self, _: Context) -> Result<Progress, Instead<Never>> {
+        Ok(Progress::default())
+    }
+    fn tell(&self, _: Context, made: u64, _: Vec<u8>) -> Result<(), Instead<Elsewhere>> {
+        Err(Elsewhere { made }.into())
+    }
+    fn settle(&self, _: Context, made: u64) -> Result<(), Instead<Elsewhere>> {
+        Err(Elsewhere { made }.into())
+    }
+    fn told(&self, _: Context, made: u64) -> Result<Vec<u8>, Instead<Elsewhere>> {
+        Err(Elsewhere { made }.into())
+    }
+    async fn catch_up(&self, _: Context, made: u64) -> Result<(), Instead<Elsewhere>> {
+        Err(Elsewhere { made }.into())
+    }
+    fn piece(&self, _: Context, made: u64, _: Pid) -> Result<Vec<u8>, Instead<Elsewhere>> {
+        Err(Elsewhere { made }.into())
+    }
+    async fn change(&self, _: Context, change: Vec<u8>) -> Result<Vec<u8>, Instead<Never>> {
+        Ok(change.into_iter().take(1).collect())
+    }
+}
+
+impl Tickets for Least {
+    fn prepare(&self, _: Context, _: u64, _: u32, _: Vec<u8>) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+    fn start(&self, _: Context, _: u64, _: u16, _: u32, _: Vec<u8>) -> Result<u64, Instead<ProcessError>> {
+        Err(ProcessError::NoProgram.into())
+    }
+    fn act(&self, _: Context, _: u64, _: Deed, _: u8) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+    async fn outlive(&self, _: Context, _: u64) -> Result<Ended, Instead<ProcessError>> {
+        Err(ProcessError::NoSuchProcess.into())
+    }
+    fn forget(&self, _: Context, _: u64) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+    fn counts(&self, _: Context) -> Result<Counts, Instead<Never>> {
+        Ok(Counts::default())
+    }
 }
 
 #[cfg(test)]

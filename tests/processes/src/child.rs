@@ -1,0 +1,103 @@
+//! What children do, by the first word of their arguments. Their status says whether they found what they should.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use fos_messages::start::key_name;
+use libfos::Start;
+use libfos::clock::{Clock, sleep_until};
+use libfos::memory::{Memory, MemoryError};
+use libfos::processes::{self, Processes, SpawnOrder};
+use libfos::server::Server;
+
+use crate::fleet::PATIENCE;
+
+/// The status of a child that did not find what it should.
+pub const WRONG: u8 = 77;
+/// The status of a `parent` that has its children.
+pub const HAS_CHILDREN: u8 = 3;
+/// The program in the image that has these roles.
+pub const CHILD: &str = "child";
+/// What a child finds in its environment.
+pub const NAMED: (&str, &str) = ("FOS_TEST", "a value");
+/// The name of the key that a child is given.
+pub const GIFT: &str = "gift";
+
+/// Does what this role does; answers with the child's status.
+pub fn run(start: &Start, role: &str) -> u8 {
+    match role {
+        "exit" => number(start),
+        "given" => given(start, false),
+        "confined" => given(start, true),
+        "words" => words(start),
+        "hog" => hog(start),
+        "overflow" => overflow(number(start).into()) as u8,
+        "panic" => panic!("as it was asked to"),
+        "spin" => loop {
+            core::hint::spin_loop();
+        },
+        "sleep" => loop {
+            sleep_until(Clock::new(start.tsc_hz).after(Duration::from_secs(3600)));
+        },
+        "parent" => with_children(start),
+        _ => WRONG,
+    }
+}
+
+fn number(start: &Start) -> u8 {
+    start.arguments.get(2).and_then(|word| word.parse().ok()).unwrap_or(WRONG)
+}
+
+/// Looks that it has what it was given, and nothing else if it is confined.
+fn given(start: &Start, is_confined: bool) -> u8 {
+    let (name, value) = NAMED;
+    let has_value = start.environment.iter().any(|(key, is)| (key.as_str(), is.as_str()) == (name, value));
+    let has_root = start.key(key_name::ROOT).is_some() || start.key(key_name::OUT).is_some();
+    let keys = start.keys.iter().filter(|(name, _)| name != key_name::FAULTS).count();
+    let is_well = has_value && start.key(GIFT).is_some() && has_root != is_confined;
+    if is_well && (keys == 1 || !is_confined) { 0 } else { WRONG }
+}
+
+/// Answers with how many words it has after its role.
+fn words(start: &Start) -> u8 {
+    start.arguments.len().saturating_sub(2) as u8
+}
+
+/// Takes frames until there are none: they are as many as it may have.
+fn hog(start: &Start) -> u8 {
+    let Ok(mut memory) = Memory::of_program(start) else { return WRONG };
+    let mut blocks = Vec::new();
+    loop {
+        match memory.frames.take(1) {
+            Ok(block) => blocks.push(block),
+            // It has no slots for more capabilities, or no frames.
+            Err(MemoryError::OutOfFrames | MemoryError::Refused(_)) => return 0,
+            Err(_) => return WRONG,
+        }
+    }
+}
+
+/// Calls itself until its stack is used up.
+fn overflow(depth: u64) -> u64 {
+    let words = core::hint::black_box([depth; 64]);
+    if depth == u64::MAX { words[0] } else { overflow(depth + 1) + core::hint::black_box(words[1]) }
+}
+
+/// Has two children, one that ends and one that does not, and waits for neither.
+fn with_children(start: &Start) -> u8 {
+    let reached = |processes: Processes| async move {
+        let ends = processes.spawn(&SpawnOrder::of(CHILD, &["exit", "0"])).await;
+        let stays = processes.spawn(&SpawnOrder::of(CHILD, &["sleep"])).await;
+        if ends.is_ok() && stays.is_ok() { HAS_CHILDREN } else { WRONG }
+    };
+    let Ok(mut memory) = Memory::of_program(start) else { return WRONG };
+    let Ok(server) = Server::create(&mut memory, start) else { return WRONG };
+    let Ok(starter) = processes::starter(start, &mut memory, PATIENCE) else { return WRONG };
+    let (runtime, core) = (server.runtime.clone(), start.core as u16);
+    server.block_on(async move {
+        match processes::reach(&runtime, starter, core, PATIENCE).await {
+            Ok(processes) => reached(processes).await,
+            Err(_) => WRONG,
+        }
+    })
+}

@@ -1,0 +1,105 @@
+//! Many processes: more than may be, thousands one after another, and under the end of a member.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use fos_messages::rpc::CallError;
+use fos_messages::tickets::Counts;
+use libfos::println;
+use libfos::processes::{Exit, Grouping, ProcessError, SpawnOrder, Target, Whom, signal};
+
+use crate::child::CHILD;
+use crate::fleet::{Fleet, LOOK_EVERY, PATIENCE};
+use crate::show::{ended, expect, text};
+
+/// Processes under whose coming and going a member is ended, and how many at a time.
+const ROUNDS: u32 = 40;
+const AT_ONCE: u32 = 4;
+
+fn order(status: &str) -> SpawnOrder {
+    SpawnOrder { memory_frames: Some(256), ..SpawnOrder::of(CHILD, &["exit", status]) }
+}
+
+/// Spawns until it may no more. Then others may, when these have ended.
+pub async fn storm(fleet: &Fleet) -> Result<(), String> {
+    let processes = &fleet.processes;
+    let before = fleet.counts().await?;
+    let sleeper = SpawnOrder { memory_frames: Some(256), ..SpawnOrder::of(CHILD, &["sleep"]) };
+    let leader = text(processes.spawn(&SpawnOrder { group: Grouping::Own, ..sleeper.clone() }).await)?.pid;
+    let mut spawned = 1;
+    let why = loop {
+        match processes.spawn(&SpawnOrder { group: Grouping::Of(leader), ..sleeper.clone() }).await {
+            Ok(_) => spawned += 1,
+            Err(CallError::Refused(why @ (ProcessError::TooMany | ProcessError::NoMemory))) => break why,
+            Err(error) => return Err(format!("a storm came to {error}")),
+        }
+    };
+    let killed = text(processes.kill(Target::Group(leader), signal::KILL).await)?;
+    for _ in 0..spawned {
+        let (_, ended) = text(processes.wait(Whom::Group(leader)).await)?;
+        expect("one of a storm", ended.exit, Exit::Status(128 + signal::KILL))?;
+    }
+    if killed != spawned {
+        return Err(format!("{killed} of {spawned} processes were signalled"));
+    }
+    expect("the first after a storm", ended(fleet, &order("0")).await?, Exit::Status(0))?;
+    nothing_left(fleet, &before).await?;
+    println!("processes-test: a storm of {spawned} was refused ({why}), and left nothing behind");
+    Ok(())
+}
+
+/// Thousands come and go: afterwards root and the kernel have what they had.
+pub async fn come_and_go(fleet: &Fleet, many: u32) -> Result<(), String> {
+    let before = fleet.counts().await?;
+    for number in 0..many {
+        let status = number % 100;
+        let exit = ended(fleet, &order(&format!("{status}"))).await?;
+        expect("one of many", exit, Exit::Status(status as u8))?;
+    }
+    nothing_left(fleet, &before).await?;
+    let figures = fleet.processes.statistics().await.map_err(|error| format!("no statistics: {error}"))?;
+    println!(
+        "processes-test: {many} processes came and went, and left nothing behind; {} were spawned, {} refused",
+        figures.spawned, figures.refused
+    );
+    Ok(())
+}
+
+/// Waits until there is as much of everything as before.
+async fn nothing_left(fleet: &Fleet, before: &Counts) -> Result<(), String> {
+    let deadline = fleet.runtime.port().now().after(PATIENCE);
+    loop {
+        let now = fleet.counts().await?;
+        if now == *before {
+            return Ok(());
+        }
+        if fleet.runtime.port().now() > deadline {
+            return Err(format!("something was left behind: {before:?} before, {now:?} now"));
+        }
+        fleet.runtime.sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A member is ended under load: what was acknowledged is there, every end is told once.
+pub async fn member_ended(fleet: &Fleet) -> Result<(), String> {
+    let processes = &fleet.processes;
+    for round in 0..ROUNDS {
+        if round == ROUNDS / 2 {
+            fleet.root.stop(fleet.first.number).await.map_err(|error| format!("{error}"))?;
+        }
+        let mut children = Vec::new();
+        for number in 0..AT_ONCE {
+            children.push((text(processes.spawn(&order(&format!("{number}"))).await)?.pid, number as u8));
+        }
+        while !children.is_empty() {
+            let (pid, ended) = text(processes.wait(Whom::Any).await)?;
+            let place = children.iter().position(|(child, _)| *child == pid);
+            let Some(place) = place else { return Err(format!("the end of {pid} is told once more")) };
+            expect("a child under load", ended.exit, Exit::Status(children.swap_remove(place).1))?;
+        }
+    }
+    fleet.wait_for_members(2).await?;
+    println!("processes-test: a member was ended under load, and nothing that was acknowledged was lost");
+    Ok(())
+}
