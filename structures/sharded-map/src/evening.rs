@@ -4,6 +4,7 @@
 //! other does the same. Each is *even* with another when that one has all that it has; then only new writes have to go there. Who has
 //! a shard and should not, drops it when it is even with all that should.
 
+use crate::burial::Burials;
 use crate::cells::Cells;
 use crate::fault::Fault;
 use crate::place::shard_of;
@@ -34,18 +35,20 @@ pub(crate) struct Eventual<K, V> {
     even: BTreeSet<(u16, Member)>,
     /// One with each member at a time.
     talks: BTreeMap<Member, Talk<K>>,
+    pub burials: Burials<K>,
 }
 
 impl<K, V> Default for Eventual<K, V> {
     fn default() -> Eventual<K, V> {
-        let (shards, even, talks) = Default::default();
-        Eventual { shards, clock: 0, even, talks }
+        let (shards, even, talks, burials) = Default::default();
+        Eventual { shards, clock: 0, even, talks, burials }
     }
 }
 
-impl<K, V> Eventual<K, V> {
+impl<K: Key, V> Eventual<K, V> {
     /// An epoch begins: what an ended member sent, some may not have.
     pub fn begin(&mut self) {
+        self.burials.give_up();
         self.even.clear();
         self.talks.clear();
     }
@@ -100,6 +103,9 @@ impl<K: Key, V: Clone> Map<K, V> {
             if !self.faults.has(Fault::CountsAlone) {
                 self.eventual.clock = self.eventual.clock.max(cell.version.counter);
             }
+            if self.eventual.burials.is_past(&key, cell.version) && !self.faults.has(Fault::TakesWhatIsPast) {
+                continue;
+            }
             let here = self.eventual.shards.entry(shard).or_default();
             if self.faults.has(Fault::LastComerWins) {
                 here.cells.remove(&key);
@@ -108,6 +114,7 @@ impl<K: Key, V: Clone> Map<K, V> {
             here.merge(key.clone(), cell);
             if forgets {
                 here.cells.remove(&key);
+                here.removed.remove(&key);
             }
             // Who hands it on looks again whether all have it.
             if !self.targets(shard).contains(&self.me) {

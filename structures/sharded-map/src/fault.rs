@@ -43,6 +43,12 @@ pub(crate) enum Fault {
     NeverCompares,
     /// What was removed is forgotten at once.
     ForgetsRemoved,
+    /// It is forgotten what was removed before all have confirmed.
+    ForgetsUnagreed,
+    /// It is forgotten what was removed while something older may be on its way.
+    ForgetsAtOnce,
+    /// What is older than what is being forgotten is taken.
+    TakesWhatIsPast,
     /// A writer's counter does not heed what it has seen.
     CountsAlone,
     /// A member that is out goes on.

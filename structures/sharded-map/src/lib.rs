@@ -19,6 +19,7 @@
 //! | `rollcall` | strong: who leads each shard in a new epoch |
 //! | `moving` | strong: copying, handing over and dropping shards in the background |
 //! | `cells`, `evening` | eventual: versions, and how members come to agree |
+//! | `burial` | eventual: how it is forgotten that keys were removed |
 //! | `leaving` | handing everything on |
 //! | `fault` | rules that tests break on purpose |
 //! | `service` | running one in a fleet |
@@ -32,6 +33,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod burial;
 mod cells;
 mod evening;
 mod fault;

@@ -1,7 +1,7 @@
 //! What members say to each other. Whatever was sent in an earlier epoch than the receiver's has no effect: what it asked for is
 //! asked again.
 
-use crate::{Cell, Entry, Operation, Rest};
+use crate::{Cell, Entry, Operation, Rest, Version};
 use alloc::vec::Vec;
 use fos_container::{Epoch, Member};
 use serde::{Deserialize, Serialize};
@@ -155,5 +155,29 @@ pub enum Body<K, V> {
     Paged {
         /// The shard.
         shard: u16,
+    },
+    /// Eventual: its sender begins to forget that these keys were removed.
+    Bury {
+        /// Counts what its sender has begun.
+        number: u64,
+        /// Which, and by which writes.
+        removed: Vec<(K, Version)>,
+    },
+    /// Eventual: its sender has nothing older than that, and will say nothing older.
+    Buried {
+        /// Which.
+        number: u64,
+    },
+    /// Eventual: so say all.
+    Forget {
+        /// Which.
+        number: u64,
+    },
+    /// Eventual: what comes from its sender after this is not older than that.
+    Past {
+        /// Who began it.
+        of: Member,
+        /// Which.
+        number: u64,
     },
 }

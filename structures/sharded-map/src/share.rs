@@ -156,6 +156,10 @@ impl<K: Key, V: Clone> Map<K, V> {
                 self.say(from, Body::Paged { shard }, effects);
             }
             Body::Paged { shard } => self.page(from, shard, effects),
+            Body::Bury { number, removed } => self.buries(from, number, removed, effects),
+            Body::Buried { number } => self.buried(from, number, effects),
+            Body::Forget { number } => self.forget(from, number, effects),
+            Body::Past { of, number } => self.past(from, of, number),
         }
     }
 
@@ -251,11 +255,12 @@ impl<K: Key, V: Clone> Container for Map<K, V> {
 
     fn tick(&mut self, effects: &mut Doing<K, V>) {
         self.even_out(effects);
+        self.bury(effects);
         self.settle(effects);
     }
 
     fn wants_ticks(&self) -> bool {
-        self.is_uneven()
+        self.is_uneven() || self.has_removed()
     }
 
     fn statistics(&self) -> Statistics {

@@ -116,6 +116,31 @@ pub fn eventual_leave() -> Setup {
     Setup { keys: 1, wishes: vec![Wish::Leave(1), Wish::Put(0, 0)], ticks: 4, ..eventual_writes() }
 }
 
+/// A key is written and removed while something older is on its way, and then forgotten.
+pub fn eventual_remove() -> Setup {
+    let wishes = vec![Wish::Put(1, 0), Wish::Remove(0, 0)];
+    Setup { wishes, ticks: 1, policy: Policy { replicas: 3, ..EVENTUAL }, ..write_and_read() }
+}
+
+/// The same, and anyone may end.
+pub fn eventual_remove_and_a_death() -> Setup {
+    let wishes = vec![Wish::Remove(0, 0)];
+    Setup {
+        keys: 1,
+        wishes,
+        deaths: 1,
+        ticks: 2,
+        policy: Policy { replicas: 3, ..EVENTUAL },
+        ..write_and_read()
+    }
+}
+
+/// The same, and another comes.
+pub fn eventual_remove_and_a_newcomer() -> Setup {
+    let wishes = vec![Wish::Remove(0, 0), Wish::Join];
+    Setup { members: 2, keys: 1, wishes, ticks: 2, policy: EVENTUAL, ..write_and_read() }
+}
+
 macro_rules! models {
     ($($(#[$attribute:meta])* $name:ident),* $(,)?) => {
         mod closed {
@@ -144,4 +169,7 @@ models! {
     eventual_write_and_a_death,
     eventual_join,
     eventual_leave,
+    eventual_remove,
+    eventual_remove_and_a_death,
+    eventual_remove_and_a_newcomer,
 }

@@ -64,6 +64,8 @@ pub enum Violation {
     Misplaced(u16),
     /// Two members do not have the same of a shard.
     Differ(u16),
+    /// A key that was removed is still kept in mind.
+    Remembered,
     /// Of writes one after the other not the last is there.
     NotTheLast(u8),
 }
@@ -211,6 +213,9 @@ impl fos_container::town::Town for Town {
         }
         if !self.leaving.is_empty() {
             return Some(Violation::StillThere);
+        }
+        if self.world.places.values().any(|place| place.container.removed() > 0) {
+            return Some(Violation::Remembered);
         }
         (0..setup.policy.shards).find_map(|shard| self.misplaced(shard)).or_else(|| self.unread(setup))
     }

@@ -137,12 +137,86 @@ pub fn who_leaves_waits_until_all_know(fault: Option<Fault>) -> bool {
     waited && hear(&mut share, Body::Heard).contains(&Effect::Left)
 }
 
+/// Who has nothing of a shard and hears that a removal in it is being forgotten takes nothing older.
+pub fn what_is_past_is_not_taken(fault: Option<Fault>) -> bool {
+    let mut share = share(EVENTUAL);
+    share.faults.planted = fault;
+    let version = Version { counter: 5, member: TWO };
+    hear(&mut share, Body::Bury { number: 1, removed: [(0, version)].into() });
+    hear(&mut share, Body::Update { key: 0, cell: cell(4, ONE, Some(4)) });
+    share.eventual.shards.is_empty()
+}
+
+/// One that knows of a removal and begins to forget it.
+fn forgetful(fault: Option<Fault>) -> (Map<u8, u8>, Done) {
+    let mut share = share(EVENTUAL);
+    share.faults.planted = fault;
+    ask(&mut share, Operation::Remove(0));
+    let mut effects = Vec::new();
+    while !share.eventual.burials.has_begun(ONE) && share.wants_ticks() {
+        share.tick(&mut effects);
+    }
+    (share, effects)
+}
+
+fn tells_to_forget(effects: &Done) -> bool {
+    let is_it = |effect: &_| {
+        matches!(effect, Effect::Send { message: Message { body: Body::Forget { .. }, .. }, .. })
+    };
+    effects.iter().any(is_it)
+}
+
+/// Others are told to forget when all have confirmed, and not before.
+pub fn all_agree_before_anything_is_forgotten(fault: Option<Fault>) -> bool {
+    let (mut share, effects) = forgetful(fault);
+    !tells_to_forget(&effects) && tells_to_forget(&hear(&mut share, Body::Buried { number: 1 }))
+}
+
+/// A removal is kept in mind until the other has said that nothing older comes.
+pub fn what_is_on_its_way_comes_before_it_is_forgotten(fault: Option<Fault>) -> bool {
+    let (mut share, _) = forgetful(fault);
+    hear(&mut share, Body::Buried { number: 1 });
+    hear(&mut share, Body::Update { key: 0, cell: cell(0, TWO, Some(4)) });
+    share.removed() == 1 && answers(&ask(&mut share, Operation::Get(0))) == [Answer::Value(None)]
+}
+
+#[test]
+fn removals_are_forgotten_when_all_have_said_that_nothing_older_comes() {
+    let mut share = share(EVENTUAL);
+    ask(&mut share, Operation::Put(0, 7));
+    ask(&mut share, Operation::Remove(0));
+    assert!(share.removed() == 1 && share.wants_ticks());
+    // It is begun by who comes first for the shard, or later by this one.
+    while !share.eventual.burials.has_begun(ONE) {
+        share.tick(&mut Vec::new());
+    }
+    hear(&mut share, Body::Buried { number: 1 });
+    assert_eq!(share.removed(), 1);
+    hear(&mut share, Body::Past { of: ONE, number: 1 });
+    assert!(share.removed() == 0 && share.is_empty() && !share.eventual.burials.has_begun(ONE));
+}
+
+#[test]
+fn a_key_that_is_written_again_meanwhile_stays() {
+    let mut share = share(EVENTUAL);
+    ask(&mut share, Operation::Remove(0));
+    let version = Version { counter: 1, member: ONE };
+    hear(&mut share, Body::Bury { number: 3, removed: [(0, version)].into() });
+    ask(&mut share, Operation::Put(0, 8));
+    hear(&mut share, Body::Forget { number: 3 });
+    hear(&mut share, Body::Past { of: TWO, number: 3 });
+    assert_eq!(answers(&ask(&mut share, Operation::Get(0))), [Answer::Value(Some(8))]);
+}
+
 #[test]
 fn versions_epochs_ends_and_leavers_are_heeded() {
     assert!(every_shard_is_copied(None));
     assert!(the_last_writer_wins(None));
     assert!(writers_heed_what_they_saw(None));
     assert!(what_is_removed_stays_so(None));
+    assert!(what_is_past_is_not_taken(None));
+    assert!(all_agree_before_anything_is_forgotten(None));
+    assert!(what_is_on_its_way_comes_before_it_is_forgotten(None));
     assert!(older_epochs_are_not_obeyed(None));
     assert!(who_is_out_serves_nobody(None));
     assert!(who_leaves_waits_until_all_know(None));
