@@ -94,9 +94,9 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "dpool",
-        about: "distributed data structures: pool, buddy and sharded map, explored to closure, at random, with planted errors",
+        about: "distributed data structures: pool, buddy and sharded map, explored, at random, in fleets; a search on the machine",
         budget: &DPOOL,
-        processor_seconds: 76,
+        processor_seconds: 115,
         run: dpool::run,
     },
     Suite {
@@ -124,7 +124,7 @@ pub const SUITES: &[Suite] = &[
         name: "sim",
         about: "the simulator: its own tests, seeds with faults, replays byte for byte, its speed",
         budget: &SIM,
-        processor_seconds: 48,
+        processor_seconds: 75,
         run: sim::run,
     },
     Suite {
