@@ -38,9 +38,9 @@ fn measure(machine: Machine, mitigations: Mitigations) -> Result<()> {
     let initramfs = cache.join("linux/bench.cpio");
     linux_guest::initramfs(&program, &initramfs)?;
     let guest = Guest { kernel, initramfs, machine, mitigations };
-    let counts = linux_guest::measure_instructions(&guest)?;
+    let counts = linux_guest::measure_instructions(&guest, linux_guest::Counted::Operations)?;
     print(&counts);
-    let again = linux_guest::measure_instructions(&guest)?;
+    let again = linux_guest::measure_instructions(&guest, linux_guest::Counted::Operations)?;
     for (first, second) in counts.measurements.iter().zip(&again.measurements).filter(|(a, b)| a != b) {
         println!("not equal in a second run: {} {} {}", first.key, first.value, second.value);
     }

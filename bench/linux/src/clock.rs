@@ -20,6 +20,9 @@ pub struct Effort {
 /// For counts of instructions.
 pub const COUNTING: Effort = Effort { warm_up: 300, samples: 2001 };
 
+/// For what takes as long as starting a program.
+pub const SPAWNING: Effort = Effort { warm_up: 100, samples: 1001 };
+
 /// For times on two CPUs: on a busy host each run may wait a time slice or two until both get to run.
 pub const TIMING: Effort = Effort { warm_up: 100, samples: 301 };
 

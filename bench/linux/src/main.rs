@@ -1,7 +1,7 @@
 //! `/init` of the Linux guest: measures one mode's operations, prints a line for each, and ends the machine.
 //!
-//! The mode is the program's argument: `instructions` (one CPU, QEMU counts instructions), `times` or `round-trips` (two
-//! CPUs).
+//! The mode is the program's argument: `instructions` or `spawns` (one CPU, QEMU counts instructions), `times` or `round-trips`
+//! (two CPUs).
 //! As process 1 it mounts what it reads and reboots at the end (QEMU runs with `-no-reboot`); as an ordinary
 //! process it only measures, for a look by hand. A failed measurement panics: as process 1 that panics the
 //! guest's kernel, no `end` line appears, and the host reports the console's last lines.
@@ -13,9 +13,10 @@ mod pages;
 mod process;
 mod shared;
 mod shootdown;
+mod spawns;
 mod switches;
 
-use clock::{COUNTING, Effort, TIMING, middle};
+use clock::{COUNTING, Effort, SPAWNING, TIMING, middle};
 use fos_bench_linux::line::{Line, Measurement};
 
 /// Rounds of round trips. Odd, so that the median is one of them.
@@ -23,13 +24,17 @@ const ROUNDS: usize = 9;
 
 fn main() {
     let mode = std::env::args().nth(1).unwrap_or_default();
+    if mode == spawns::ENDS_AT_ONCE {
+        return;
+    }
     machine::prepare();
     process::pin(0);
     match mode.as_str() {
         "instructions" => measure_instructions(),
+        "spawns" => measure_spawns(),
         "times" => measure_times(),
         "round-trips" => measure_round_trips(),
-        _ => panic!("{mode:?} is no mode: say `instructions`, `times` or `round-trips`"),
+        _ => panic!("{mode:?} is no mode: say `instructions`, `spawns`, `times` or `round-trips`"),
     }
     for note in machine::notes() {
         print(Line::Note(note));
@@ -71,6 +76,11 @@ fn measure_instructions() {
     let (one, batched) = pages::mmap_existing();
     report("linux_mmap_existing_page", one, "mmap with MAP_POPULATE of one memfd page that is in memory");
     report("linux_mmap_existing_batched", batched, "per page, the same with 512 pages");
+}
+
+fn measure_spawns() {
+    let how = "posix_spawn of a static program that ends at once, and waitpid; ";
+    report("linux_spawn", spawns::spawn_and_wait(SPAWNING), "instructions", SPAWNING, how);
 }
 
 fn measure_times() {

@@ -11,7 +11,7 @@ use super::targets;
 use crate::commands::run::boot_within;
 use crate::failure::{Code, Context, Failure, Result};
 use crate::image::{self, Built};
-use crate::linux_guest::{self, Timed};
+use crate::linux_guest::{self, Counted, Timed};
 use crate::machine::{Accelerator, Machine, Model, Options, accelerator};
 use crate::talk::Talk;
 use crate::tidy::rust_files;
@@ -37,7 +37,7 @@ pub fn measure(with_linux: bool, talk: &Talk) -> Result<Document> {
     let mut beside = Vec::new();
     if let Some(linux) = &linux {
         let stage = talk.stage("counted instructions of Linux");
-        beside = linux_guest::measure_instructions(linux)?.measurements;
+        beside = linux_guest::measure_instructions(linux, Counted::Operations)?.measurements;
         stage.done();
     }
     let pairs = machines::pairs(&built, linux.as_ref(), Timed::Unmapping, talk)?;

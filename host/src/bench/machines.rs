@@ -68,11 +68,16 @@ pub fn pairs(built: &Built, linux: Option<&Guest>, timed: Timed, talk: &Talk) ->
 
 /// Boots a machine, runs the measuring program, and reads its lines.
 pub fn fos(options: &Options, arguments: &[&str]) -> Result<Vec<Measurement>> {
+    program(options, PROGRAM, arguments)
+}
+
+/// The same with another program of the image.
+pub fn program(options: &Options, program: &str, arguments: &[&str]) -> Result<Vec<Measurement>> {
     let options = options.clone().append("run=control");
     let mut machine = Machine::start(&options, None)?;
     machine.wait_ready(boot_within(&options))?;
     let mut output = Vec::new();
-    let command: Vec<String> = [PROGRAM].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
+    let command: Vec<String> = [program].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
     let status = machine.run(&command, Some(MEASURE_WITHIN), |_, bytes| {
         output.extend_from_slice(bytes);
         Ok(())
@@ -80,13 +85,13 @@ pub fn fos(options: &Options, arguments: &[&str]) -> Result<Vec<Measurement>> {
     let text = String::from_utf8_lossy(&output);
     let status = status.map_err(|mut failure| {
         let last = text.lines().next_back().unwrap_or("nothing");
-        failure.message = format!("{}\n{PROGRAM} last said: {last}", failure.message);
+        failure.message = format!("{}\n{program} last said: {last}", failure.message);
         failure
     })?;
     if status != 0 {
         return Err(Failure::new(
             Code::Failed,
-            format!("{PROGRAM} exited with {status}:\n{}", text.trim_end()),
+            format!("{program} exited with {status}:\n{}", text.trim_end()),
         ));
     }
     machine.power_off()?;
@@ -96,7 +101,7 @@ pub fn fos(options: &Options, arguments: &[&str]) -> Result<Vec<Measurement>> {
     if !lines.contains(&Line::End) {
         return Err(Failure::new(
             Code::Failed,
-            format!("{PROGRAM} did not measure everything:\n{}", text.trim_end()),
+            format!("{program} did not measure everything:\n{}", text.trim_end()),
         ));
     }
     Ok(lines.into_iter().filter_map(measurement).collect())

@@ -65,9 +65,13 @@ pub const SIM: &[Expected] = &[target("sim_1024_cores_seconds", Some(30.0), None
 /// The suite of names' keys.
 pub const NAMES: &[Expected] = &[at_least("sim_names_linear_256", 0.95)];
 
+/// The suite of processes' keys.
+pub const PROCESSES: &[Expected] =
+    &[target("spawn_over_linux", Some(1.0 / 3.0), None), target("probe_p99_under_hog", Some(2.0), None)];
+
 /// Every suite's keys.
 fn all() -> impl Iterator<Item = &'static Expected> {
-    KERNEL.iter().chain(MESSAGES).chain(SIM).chain(NAMES)
+    KERNEL.iter().chain(MESSAGES).chain(SIM).chain(NAMES).chain(PROCESSES)
 }
 
 /// The row with its target, and what stands beside it among Linux's measurements.

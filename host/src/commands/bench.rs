@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::bench::document::{Document, Row};
-use crate::bench::{costs, counts, dpool, kernel, machines, messages, names, sim, targets};
+use crate::bench::{costs, counts, dpool, kernel, machines, messages, names, processes, sim, targets};
 use crate::cli::BenchArguments;
 use crate::failure::{Code, Failure, Result};
 use crate::image::{self, Built};
@@ -50,6 +50,13 @@ const SUITES: &[Suite] = &[
         counts: none,
         needs_qemu: false,
         write: names::write,
+    },
+    Suite {
+        name: processes::SUITE,
+        measure: processes::measure,
+        counts: none,
+        needs_qemu: true,
+        write: |_| Ok(()),
     },
     Suite {
         name: dpool::SUITE,

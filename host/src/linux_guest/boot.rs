@@ -85,10 +85,29 @@ pub struct Report {
 /// # Errors
 /// Host lacks something (6) without QEMU, timed out (4) if the guest hung, failed (1) if it ended early; the last two
 /// with the console's last lines.
-pub fn measure_instructions(guest: &Guest) -> Result<Report> {
+pub fn measure_instructions(guest: &Guest, counted: Counted) -> Result<Report> {
     let processor =
         ["-accel", "tcg,thread=single", "-cpu", "max,-erms", "-smp", "1", "-icount", "shift=0,sleep=off"];
-    measure(guest, "instructions", COUNTED_CLOCK_KHZ, &processor, COUNT_LIMIT)
+    measure(guest, counted.mode(), COUNTED_CLOCK_KHZ, &processor, COUNT_LIMIT)
+}
+
+/// What is counted on one CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Single operations.
+    Operations,
+    /// Starting a program, and waiting for its end.
+    Spawns,
+}
+
+impl Counted {
+    /// The argument that asks the measuring program for it, here and on fos.
+    pub fn mode(self) -> &'static str {
+        match self {
+            Counted::Operations => "instructions",
+            Counted::Spawns => "spawns",
+        }
+    }
 }
 
 /// What is timed on two CPUs.

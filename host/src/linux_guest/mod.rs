@@ -14,7 +14,7 @@ mod boot;
 mod debian;
 
 pub use archive::{initramfs, program};
-pub use boot::{Guest, Machine, Mitigations, Report, Timed, measure_instructions, measure_times};
+pub use boot::{Counted, Guest, Machine, Mitigations, Report, Timed, measure_instructions, measure_times};
 pub use debian::{Kernel, kernel};
 pub use fos_bench_linux::line::Measurement;
 

@@ -7,7 +7,7 @@ use fos_messages::start::key_name;
 use libfos::Start;
 use libfos::clock::{Clock, sleep_until};
 use libfos::memory::{Memory, MemoryError};
-use libfos::processes::{self, Processes, SpawnOrder};
+use libfos::processes::{self, Processes, SpawnOrder, Whom};
 use libfos::server::Server;
 
 use crate::fleet::PATIENCE;
@@ -16,6 +16,8 @@ use crate::fleet::PATIENCE;
 pub const WRONG: u8 = 77;
 /// The status of a `parent` that has its children.
 pub const HAS_CHILDREN: u8 = 3;
+/// Pages that a hog takes at once.
+const PART_PAGES: usize = 32;
 /// The program in the image that has these roles.
 pub const CHILD: &str = "child";
 /// What a child finds in its environment.
@@ -31,6 +33,8 @@ pub fn run(start: &Start, role: &str) -> u8 {
         "confined" => given(start, true),
         "words" => words(start),
         "hog" => hog(start),
+        "hog-on" => hog_on(start),
+        "storm" => storm(start),
         "overflow" => overflow(number(start).into()) as u8,
         "panic" => panic!("as it was asked to"),
         "spin" => loop {
@@ -77,6 +81,22 @@ fn hog(start: &Start) -> u8 {
     }
 }
 
+/// Takes and writes all that it has, gives it back, and begins again.
+fn hog_on(start: &Start) -> u8 {
+    let Ok(mut memory) = Memory::of_program(start) else { return WRONG };
+    loop {
+        let mut taken = Vec::new();
+        while let Ok(part) = memory.allocate(PART_PAGES) {
+            taken.push(part);
+        }
+        for (block, mapping) in taken {
+            if memory.unmap(mapping).is_err() || memory.frames.give_back(block).is_err() {
+                return WRONG;
+            }
+        }
+    }
+}
+
 /// Calls itself until its stack is used up.
 fn overflow(depth: u64) -> u64 {
     let words = core::hint::black_box([depth; 64]);
@@ -85,18 +105,35 @@ fn overflow(depth: u64) -> u64 {
 
 /// Has two children, one that ends and one that does not, and waits for neither.
 fn with_children(start: &Start) -> u8 {
-    let reached = |processes: Processes| async move {
+    as_process(start, |processes| async move {
         let ends = processes.spawn(&SpawnOrder::of(CHILD, &["exit", "0"])).await;
         let stays = processes.spawn(&SpawnOrder::of(CHILD, &["sleep"])).await;
         if ends.is_ok() && stays.is_ok() { HAS_CHILDREN } else { WRONG }
-    };
+    })
+}
+
+/// Spawns as many as it may, waits for all, and begins again.
+fn storm(start: &Start) -> u8 {
+    as_process(start, |processes| async move {
+        loop {
+            while processes.spawn(&SpawnOrder::of(CHILD, &["exit", "0"])).await.is_ok() {}
+            while processes.wait(Whom::Any).await.is_ok() {}
+        }
+    })
+}
+
+/// Does this as a process that reaches the fleet.
+fn as_process<F: Future<Output = u8> + 'static>(
+    start: &Start,
+    work: impl FnOnce(Processes) -> F + 'static,
+) -> u8 {
     let Ok(mut memory) = Memory::of_program(start) else { return WRONG };
     let Ok(server) = Server::create(&mut memory, start) else { return WRONG };
     let Ok(starter) = processes::starter(start, &mut memory, PATIENCE) else { return WRONG };
     let (runtime, core) = (server.runtime.clone(), start.core as u16);
     server.block_on(async move {
         match processes::reach(&runtime, starter, core, PATIENCE).await {
-            Ok(processes) => reached(processes).await,
+            Ok(processes) => work(processes).await,
             Err(_) => WRONG,
         }
     })
