@@ -9,6 +9,7 @@ mod pages;
 mod pair;
 mod processes;
 mod promises;
+mod replaced;
 mod small;
 mod structures;
 mod watchdog;

@@ -143,7 +143,8 @@ impl Demo {
             members.push(started.ok_or(format!("no member of naming comes to core {core}"))?);
         }
         let names = Names::new(self.runtime.clone(), self.starter.serving(), (0, self.core));
-        names.follow();
+        // This process is the starter.
+        names.follow(None);
         let growth: Rc<dyn Growth> = Permitted::new(growth, &names, path(WATCHDOG)?, path(NAMING)?);
         nursery.keep(&growth, &names, members);
         println!("fleet: naming has {} members", NAMING_CORES.len());

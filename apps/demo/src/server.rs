@@ -58,7 +58,7 @@ pub fn run_process(start: &Start) -> Result<(), String> {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| error.to_string())?;
         let names = Names::new(runtime.clone(), naming, (0, core));
-        names.follow();
+        names.follow(Some(starter));
         let root = ProgramsClient::new(runtime.within(PATIENCE), root);
         let cores = (0..cores).collect();
         let (marks, hear) = (policy.as_ref().map_or(MARKS, Marks::from), Rc::new(|_| ()));

@@ -14,6 +14,7 @@ pub mod keeper;
 pub mod limits;
 pub mod member;
 pub mod nursery;
+pub mod process;
 pub mod record;
 pub mod replication;
 pub mod server;

@@ -62,7 +62,7 @@ fn serve(start: &Start) -> Result<(), String> {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| error.to_string())?;
         let names = Names::new(runtime.clone(), naming, (0, core));
-        names.follow();
+        names.follow(Some(starter));
         let root = ProgramsClient::new(runtime.within(PATIENCE), root);
         let hear = Rc::new(move |event| tell(core, event));
         let cores = (0..cores).collect();

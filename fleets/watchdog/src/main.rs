@@ -58,7 +58,7 @@ fn serve(start: &Start) -> Result<(), String> {
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| error.to_string())?;
         let names = Names::new(runtime.clone(), naming, (0, core));
-        names.follow();
+        names.follow(Some(starter));
         let (hear, tell) = (Rc::new(move |event| hear(core, event)), Rc::new(move |event| tell(core, event)));
         member::run(Process { runtime, names, root, order, cores, key, policies, hear, tell }).await
     })

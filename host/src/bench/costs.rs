@@ -168,7 +168,10 @@ const WATCHDOG: [&str; 7] = [
 ];
 
 /// Handlers that are not asked in a scenario without faults, or that root does.
-const AS_A_RESPONSE: [&str; 7] = [
+const AS_A_RESPONSE: [&str; 10] = [
+    "NamesStarter.enter",
+    "NamesStarter.members",
+    "NamesStarter.serves",
     "Programs.end",
     "Programs.fence",
     "Programs.stop",
@@ -222,6 +225,8 @@ fn steps() -> Result<Vec<Row>> {
     for handler in WATCHDOG {
         rows.push(watchdog.row(&format!("handlers.{handler}"), handler)?);
     }
+    let describing = naming.median("Names.describe")?;
+    rows.push(row("handlers.Names.list", describing, "taken to be as long as Names.describe"));
     let make = naming.median("Names.make")?;
     rows.push(row("handlers.Names.set_policy", make, "taken to be as long as Names.make"));
     let start = start_of_a_process()?;

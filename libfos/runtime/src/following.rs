@@ -1,20 +1,21 @@
 //! Keeps a process's way to naming open while members of naming end and others come in their place: a process that asks
 //! nothing for a long time would otherwise know none of those that there are then.
 
-use crate::{Names, Priority};
+use crate::{Names, Priority, Within};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::time::Duration;
-use fos_messages::names::{NAMING, NameError, Path};
+use fos_messages::names::{NAMING, NameError, NamesStarterClient, Path};
 use fos_messages::rpc::{Address, CallError};
 
 /// How often the members of naming are looked up: all of those that a process knows end sooner only if nobody can help it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Names {
-    /// From now on members of naming are asked that are registered under [`NAMING`], as they come and go. Where there is no
-    /// such name nobody replaces members of naming, and those are asked that this process was told of.
-    pub fn follow(self: &Rc<Self>) {
+    /// From now on members of naming are asked that are registered under [`NAMING`], as they come and go; and when none of those
+    /// that are known answers any more, whom the starter says. Where there is no such name nobody replaces members of naming, and
+    /// those are asked that this process was told of.
+    pub fn follow(self: &Rc<Self>, starter: Option<NamesStarterClient<Within>>) {
         let Ok(path) = Path::new(NAMING) else { return };
         let (runtime, names) = (self.runtime().clone(), Rc::downgrade(self));
         self.runtime().spawn(Priority::Normal, async move {
@@ -26,7 +27,14 @@ impl Names {
                         names.is_served_by(&found);
                     }
                     Err(CallError::Refused(NameError::NotFound)) => return,
-                    Err(_) => {}
+                    Err(_) => {
+                        if let Some(starter) = &starter
+                            && let Ok(found) = starter.members().await
+                            && !found.is_empty()
+                        {
+                            names.is_served_by(&found);
+                        }
+                    }
                 }
                 drop(names);
                 runtime.sleep(LOOK_EVERY).await;

@@ -32,6 +32,7 @@ pub(crate) mod planted_processes;
 pub(crate) mod planted_watchdog;
 mod poison;
 mod processes;
+pub(crate) mod replaced;
 mod search;
 mod sharded_map;
 mod watchdog;
@@ -77,6 +78,7 @@ pub const SCENARIOS: &[Scenario] = &[
     hostile::SCENARIO,
     poison::SCENARIO,
     watchdog::SCENARIO,
+    replaced::SCENARIO,
     naming_reads::RARE,
     naming_reads::SOME,
     naming_reads::MANY,
