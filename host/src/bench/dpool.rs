@@ -1,5 +1,7 @@
 //! Suite `dpool`: what a pool hands out in the simulator, against the number of its members and clients, by scheme. Counts of virtual
-//! time, so the same on every host.
+//! time, so the same on every host. Beside it what each scheme costs on a core of this host (`native`).
+
+mod native;
 
 use super::document::{Document, Row};
 use crate::failure::{Code, Context, Failure, Result};
@@ -47,7 +49,14 @@ pub fn measure(_: bool, talk: &Talk) -> Result<Document> {
     let how = "takes(64 members) / (64 * takes(1 member)), one client with 4 calls for each, background push with estimation";
     rows.push(Row::new("sim_dpool_linear_64", linear, "share", how));
     stage.done();
-    Ok(Document { suite: SUITE, machine: format!("simulated, costs {COSTS}"), rows })
+    let stage = talk.stage("ran pools of every scheme on a core of this host");
+    rows.extend(native::rows());
+    stage.done();
+    Ok(Document {
+        suite: SUITE,
+        machine: format!("simulated, costs {COSTS}; native: a core of this host"),
+        rows,
+    })
 }
 
 fn key(what: &str, scheme: &str, members: u32, clients: u32) -> String {
