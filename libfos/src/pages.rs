@@ -129,10 +129,13 @@ impl<C: Caller> Supply<C> {
 
     /// Gives runs back, with all that was made of them.
     pub async fn give_back(&self, runs: &[Run]) -> Result<(), SupplyError> {
+        give_up(runs)?;
+        self.tell_given_up(runs).await
+    }
+
+    /// Says which runs were given up. Said twice is as said once.
+    pub(crate) async fn tell_given_up(&self, runs: &[Run]) -> Result<(), SupplyError> {
         for runs in runs.chunks(RUNS_MAX) {
-            for run in runs {
-                give_up(Handle(run.handle))?;
-            }
             let firsts: Vec<u64> = runs.iter().map(|run| run.range.first).collect();
             let freed = again(|| self.client.give_back(firsts.clone())).await?;
             // Not one's own any more: an earlier try did it, and its answer was lost.
@@ -158,11 +161,14 @@ fn refused_by_nobody(error: CallError<Never>) -> CallError<PagesError> {
     error.map(|never| match never {})
 }
 
-/// Deletes a capability of frames with all mappings and all that was derived.
-fn give_up(frames: Handle) -> Result<(), Error> {
-    calls::frames_unmap(frames)?;
-    calls::cap_revoke(frames)?;
-    calls::cap_delete(frames)
+/// Deletes the capabilities of runs with all mappings and all that was derived. Once: then they are not there any more.
+pub(crate) fn give_up(runs: &[Run]) -> Result<(), Error> {
+    for frames in runs.iter().map(|run| Handle(run.handle)) {
+        calls::frames_unmap(frames)?;
+        calls::cap_revoke(frames)?;
+        calls::cap_delete(frames)?;
+    }
+    Ok(())
 }
 
 /// Makes a request again as long as it is not known whether it was done.

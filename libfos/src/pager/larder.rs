@@ -13,7 +13,7 @@ use crate::blocking::Blocking;
 use crate::clock::Deadline;
 use crate::memory::Memory;
 use crate::naming;
-use crate::pages::{LANE_OF_PAGER, Supply, SupplyError};
+use crate::pages::{LANE_OF_PAGER, Supply, SupplyError, give_up};
 use crate::root::{Root, RootError};
 
 /// How long one member may take, and all of it with its retries.
@@ -98,6 +98,8 @@ impl Larder for FromFleet {
     }
 
     fn give_back(&mut self, runs: &[Run]) -> Result<(), SupplyError> {
-        self.ask(async |supply| supply.give_back(runs).await)
+        // Whoever is asked, and however often: what is given up is given up once.
+        give_up(runs)?;
+        self.ask(async |supply| supply.tell_given_up(runs).await)
     }
 }
