@@ -10,6 +10,7 @@ use fos_messages::echo::{Echo, EchoDispatcher, Overflow, Refusal};
 use fos_messages::fleet::{
     Behind, Figure, Fleet, FleetDispatcher, FleetError, FleetPeers, FleetPeersDispatcher, Seat, Standing,
 };
+use fos_messages::lending::{LendingPeers, LendingPeersDispatcher};
 use fos_messages::names::{
     DirectoryKey, NameError, NamePeers, NamePeersDispatcher, NamesStarterDispatcher, Path, Peer,
     RequestNumber,
@@ -56,6 +57,7 @@ fn servers() -> Vec<Rc<dyn Serve>> {
         MindedDispatcher::new(least.clone()),
         NamesStarterDispatcher::new(Rc::new(StarterService(Starter::new(super::ROOT_KEY)))),
         ContainerPeersDispatcher::new(least.clone()),
+        LendingPeersDispatcher::new(least.clone()),
         CustodyDispatcher::new(least.clone()),
         CustodyNewsDispatcher::new(least.clone()),
         PagesDispatcher::new(least.clone()),
@@ -80,6 +82,12 @@ impl Echo for Least {
     }
     fn noted(&self, _: Context) -> Result<u64, Instead<Never>> {
         Ok(0)
+    }
+}
+
+impl LendingPeers for Least {
+    fn in_hand(&self, _: Context, _: u16, _: Vec<u8>) -> Result<Vec<Vec<u8>>, Instead<Never>> {
+        Ok(Vec::new())
     }
 }
 
