@@ -3,8 +3,9 @@
 use alloc::format;
 use alloc::string::String;
 
+use fos_messages::rpc::CallError;
 use libfos::println;
-use libfos::processes::{Exit, Pid, SpawnOrder, Target, Whom, signal};
+use libfos::processes::{Exit, Pid, ProcessError, SpawnOrder, Target, Whom, signal};
 
 use crate::child::CHILD;
 use crate::fleet::{Fleet, LOOK_EVERY, PATIENCE};
@@ -50,9 +51,11 @@ pub async fn orphans(fleet: &Fleet) -> Result<(), String> {
         let all = text(processes.list().await)?;
         let mut orphans = all.iter().filter(|one| one.parent == Pid::INIT && one.program == CHILD);
         match (orphans.next(), orphans.next()) {
-            (Some(orphan), None) => {
-                _ = text(processes.kill(Target::Process(orphan.pid), signal::KILL).await)?
-            }
+            (Some(orphan), None) => match processes.kill(Target::Process(orphan.pid), signal::KILL).await {
+                // It may have ended by itself since it was listed.
+                Ok(_) | Err(CallError::Refused(ProcessError::NoSuchProcess)) => {}
+                Err(error) => return Err(format!("an orphan is not signalled: {error}")),
+            },
             (None, None) => break,
             _ => {}
         }
