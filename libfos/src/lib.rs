@@ -36,7 +36,7 @@ pub mod stackful;
 pub mod start;
 pub mod step;
 
-pub use arch::measure;
+pub use arch::{measure, topology};
 pub use fos_abi::boot::BootFacts;
 pub use fos_abi::capability::Handle;
 pub use fos_abi::{Error, Key};

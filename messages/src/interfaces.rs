@@ -1,9 +1,11 @@
 //! The list of all interfaces of the system. A number belongs to one interface for good.
 
+use crate::arbiter::{ArbiterInterface, ArbiterPeersInterface};
 use crate::containers::ContainerPeersInterface;
 use crate::custody::{CustodyInterface, CustodyNewsInterface};
 use crate::echo::EchoInterface;
 use crate::fleet::{FleetInterface, FleetPeersInterface};
+use crate::knowledge::{KnowledgeInterface, KnowledgePeersInterface};
 use crate::lending::LendingPeersInterface;
 use crate::names::{NamePeersInterface, NamesInterface, NamesStarterInterface};
 use crate::pages::{PagesInterface, PagesNewsInterface, PagesPeersInterface};
@@ -35,7 +37,11 @@ pub const ALL: &[Description] = &[
     Description::of::<ProcessesInterface>(),
     Description::of::<ProcessPeersInterface>(),
     Description::of::<TicketsInterface>(),
+    Description::of::<KnowledgeInterface>(),
+    Description::of::<KnowledgePeersInterface>(),
+    Description::of::<ArbiterInterface>(),
     Description::of::<LendingPeersInterface>(),
+    Description::of::<ArbiterPeersInterface>(),
 ];
 
 const _: () = {

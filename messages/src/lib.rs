@@ -10,6 +10,7 @@ extern crate self as fos_messages;
 #[cfg(test)]
 extern crate std;
 
+pub mod arbiter;
 pub mod containers;
 pub mod control;
 pub mod custody;
@@ -18,6 +19,7 @@ pub mod fleet;
 pub mod frame;
 pub mod image;
 pub mod interfaces;
+pub mod knowledge;
 pub mod lending;
 pub mod names;
 pub mod pages;

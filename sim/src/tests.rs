@@ -7,6 +7,7 @@ mod hostile;
 mod naming;
 mod pages;
 mod pair;
+mod placement;
 mod processes;
 mod promises;
 mod replaced;

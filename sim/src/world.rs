@@ -11,7 +11,7 @@ use crate::port::SimulatedPort;
 use crate::process::{Core, Member};
 use crate::stopwatch::{Clock, Measured, Stopwatch};
 use crate::trace::{Sink, Trace, What};
-use crate::{Costs, Random};
+use crate::{Costs, Random, Topology};
 use fos_abi::Identity;
 use fos_abi::key::KeyRights;
 use fos_messages::interfaces;
@@ -84,6 +84,10 @@ pub struct Counts {
     pub refused: u64,
     /// Steps of all processes.
     pub steps: u64,
+    /// Messages that were looked at, and those of them that came from another socket or machine.
+    pub taken: u64,
+    /// See `taken`.
+    pub far: u64,
 }
 
 /// A process of the world, as a scenario holds it.
@@ -180,6 +184,17 @@ impl World {
     /// How many cores there are.
     pub fn cores(&self) -> u32 {
         self.0.inner.borrow().cores.len() as u32
+    }
+
+    /// Where cores are.
+    pub fn topology(&self) -> Topology {
+        self.0.inner.borrow().costs.topology.clone()
+    }
+
+    /// Messages that came from another socket or machine so far, and all that were looked at.
+    pub fn far_and_all(&self) -> (u64, u64) {
+        let counts = self.counts();
+        (counts.far, counts.taken)
     }
 
     /// A stream of random numbers for the scenario.

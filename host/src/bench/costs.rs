@@ -167,6 +167,18 @@ const WATCHDOG: [&str; 7] = [
     "WatchdogPeers.page",
 ];
 
+/// What `knowledge`, its arbiter and their members are asked in the scenario `placement`.
+const PLACEMENT: [&str; 8] = [
+    "Arbiter.ask",
+    "Arbiter.grants",
+    "Arbiter.report",
+    "ArbiterPeers.keep",
+    "Knowledge.compare",
+    "Knowledge.here",
+    "Knowledge.tell",
+    "KnowledgePeers.learn",
+];
+
 /// Handlers that are not asked in a scenario without faults, or that root does.
 const AS_A_RESPONSE: [&str; 10] = [
     "NamesStarter.enter",
@@ -179,6 +191,17 @@ const AS_A_RESPONSE: [&str; 10] = [
     "Watchdog.poisoned",
     "Watchdog.state",
     "WatchdogPeers.forget",
+];
+
+/// Handlers of `knowledge` that its scenario does not ask, and one that does about as much.
+const AS_ANOTHER: [(&str, &str); 7] = [
+    ("Arbiter.give_back", "Arbiter.ask"),
+    ("ArbiterPeers.kept", "ArbiterPeers.keep"),
+    ("Knowledge.cores", "Knowledge.compare"),
+    ("Knowledge.memory_near", "Knowledge.compare"),
+    ("Knowledge.nearest", "Knowledge.compare"),
+    ("Knowledge.route", "Knowledge.compare"),
+    ("KnowledgePeers.copy", "KnowledgePeers.learn"),
 ];
 
 /// The medians of the steps of scenarios, run with a clock beside them.
@@ -227,6 +250,14 @@ fn steps() -> Result<Vec<Row>> {
     }
     let describing = naming.median("Names.describe")?;
     rows.push(row("handlers.Names.list", describing, "taken to be as long as Names.describe"));
+    let placement = Timed::of("placement")?;
+    for handler in PLACEMENT {
+        rows.push(placement.row(&format!("handlers.{handler}"), handler)?);
+    }
+    for (handler, like) in AS_ANOTHER {
+        let how = format!("taken to be as long as {like}");
+        rows.push(row(&format!("handlers.{handler}"), placement.median(like)?, &how));
+    }
     let make = naming.median("Names.make")?;
     rows.push(row("handlers.Names.set_policy", make, "taken to be as long as Names.make"));
     let start = start_of_a_process()?;

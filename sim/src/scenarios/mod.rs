@@ -16,6 +16,7 @@ mod naming_members;
 mod naming_open;
 pub mod naming_reads;
 mod pages;
+pub(crate) mod placement;
 #[cfg(test)]
 pub(crate) mod planted;
 #[cfg(test)]
@@ -26,6 +27,8 @@ pub(crate) mod planted_hostile;
 pub(crate) mod planted_naming;
 #[cfg(test)]
 pub(crate) mod planted_pages;
+#[cfg(test)]
+pub(crate) mod planted_placement;
 #[cfg(test)]
 pub(crate) mod planted_processes;
 #[cfg(test)]
@@ -70,6 +73,7 @@ pub const SCENARIOS: &[Scenario] = &[
     naming::SCENARIO,
     fleet::SCENARIO,
     pages::SCENARIO,
+    placement::SCENARIO,
     dpool::SCENARIO,
     processes::SCENARIO,
     buddy::SCENARIO,

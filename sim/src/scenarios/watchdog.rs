@@ -8,7 +8,7 @@
 //! its successor; nobody who runs is fenced, whatever a core is slowed by that a machine's cores are; both fleets are whole
 //! again within a bounded time after anything that happens.
 
-mod root;
+pub(super) mod root;
 
 pub(crate) use self::root::Fencing;
 use self::root::Root;

@@ -96,6 +96,8 @@ impl Inner {
         let letter = self.mailboxes.get_mut(&id)?.take()?;
         if let (Letter::Message { core, bytes, .. }, Some(step)) = (&letter, &mut self.step) {
             let distance = self.costs.topology.distance(*core, self.members[process].core);
+            self.counts.taken += 1;
+            self.counts.far += u64::from(distance > Distance::Hops(1));
             step.nanoseconds += lines(bytes.len()) * self.costs.transfer(distance);
         }
         Some(letter)

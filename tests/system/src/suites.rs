@@ -15,6 +15,7 @@ mod kernel;
 mod messages;
 mod names;
 mod pages;
+mod placement;
 mod processes;
 mod sim;
 mod tool;
@@ -50,6 +51,7 @@ const KERNEL: Budget = Budget { suites: "kernel, boot and hostile", minutes_max:
 const MESSAGES: Budget = Budget { suites: "messages and names", minutes_max: 5 };
 const DPOOL: Budget = Budget { suites: "dpool", minutes_max: 4 };
 const PAGES: Budget = Budget { suites: "pages", minutes_max: 3 };
+const PLACEMENT: Budget = Budget { suites: "placement", minutes_max: 2 };
 const PROCESSES: Budget = Budget { suites: "processes", minutes_max: 4 };
 const SIM: Budget = Budget { suites: "sim", minutes_max: 3 };
 const WATCHDOG: Budget = Budget { suites: "watchdog", minutes_max: 6 };
@@ -105,6 +107,13 @@ pub const SUITES: &[Suite] = &[
         budget: &PAGES,
         processor_seconds: 10,
         run: pages::run,
+    },
+    Suite {
+        name: "placement",
+        about: "what is known of cores and who gets them: its own tests, and a machine on which the arbiter ends",
+        budget: &PLACEMENT,
+        processor_seconds: 15,
+        run: placement::run,
     },
     Suite {
         name: "processes",

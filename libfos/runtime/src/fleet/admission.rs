@@ -10,6 +10,7 @@ use super::roster::Roster;
 use crate::{Instant, Runtime};
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -19,6 +20,9 @@ use fos_messages::rpc::{Address, AnswerBody, Context, Interface, Outgoing, Serve
 
 /// How long clients are sent to a member that has come.
 const WELCOME: Duration = Duration::from_millis(500);
+
+/// Clients whose requests are counted for whoever places members.
+const TRAFFIC_MAX: usize = 256;
 
 /// For whom the door is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub struct Admission {
     other: Cell<Option<Address>>,
     /// Requests of each client since the figures were looked at.
     arrived: RefCell<BTreeMap<u64, u32>>,
+    /// The same since whoever places members asked.
+    traffic: RefCell<BTreeMap<u64, u32>>,
     /// Who is to be sent there.
     surplus: Cell<Option<Identity>>,
     welcome: RefCell<Option<Welcome>>,
@@ -98,6 +104,11 @@ impl Admission {
         self.surplus.set(surplus);
     }
 
+    /// Requests of each client since this was asked last; of so many as are counted.
+    pub(super) fn take_traffic(&self) -> Vec<(Identity, u32)> {
+        self.traffic.take().into_iter().map(|(client, requests)| (Identity(client), requests)).collect()
+    }
+
     /// What this client is answered instead of being let in.
     pub(super) fn instead(&self, client: Identity, now: impl FnOnce() -> Instant) -> Option<AnswerBody> {
         match self.door.get() {
@@ -117,6 +128,10 @@ impl Admission {
             return self.other.get().map(AnswerBody::Redirected);
         }
         *self.arrived.borrow_mut().entry(client.0).or_default() += 1;
+        let mut traffic = self.traffic.borrow_mut();
+        if traffic.len() < TRAFFIC_MAX || traffic.contains_key(&client.0) {
+            *traffic.entry(client.0).or_default() += 1;
+        }
         None
     }
 }

@@ -143,6 +143,11 @@ impl Member {
         (owner.identity() != self.seat.identity()).then_some(owner.external)
     }
 
+    /// Who coordinates the fleet, as far as is known here.
+    pub fn coordinator(&self) -> Option<Seat> {
+        self.agreement.borrow().coordinator()
+    }
+
     /// How the fleet stands.
     pub fn standing(&self) -> Standing {
         let agreement = self.agreement.borrow();
@@ -215,7 +220,7 @@ impl Member {
     }
 
     /// The other members of the epoch in force.
-    pub(super) fn others(&self) -> Vec<Seat> {
+    pub fn others(&self) -> Vec<Seat> {
         let agreement = self.agreement.borrow();
         let seats = agreement.roster().map(Roster::seats).unwrap_or_default();
         seats.iter().filter(|seat| seat.identity() != self.seat.identity()).copied().collect()

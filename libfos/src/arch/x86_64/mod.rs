@@ -10,5 +10,6 @@ pub mod reflect;
 pub mod spawn;
 pub mod stack;
 mod time;
+pub mod topology;
 
 pub use time::{is_emulated, ticks};

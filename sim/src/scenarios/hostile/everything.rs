@@ -1,6 +1,10 @@
 //! A server for every interface of the system, so that the dispatcher of each meets what the bad peers make up: those that
 //! nobody in this scenario really serves are served here, by what answers as little as it may.
 
+use fos_messages::arbiter::{
+    Advice, Arbiter, ArbiterDispatcher, ArbiterError, ArbiterPeers, ArbiterPeersDispatcher, Claim, Grant,
+    Granted, Holding, Report,
+};
 use fos_messages::containers::{ContainerPeers, ContainerPeersDispatcher};
 use fos_messages::custody::{
     Account, Custody, CustodyDispatcher, CustodyNews, CustodyNewsDispatcher, Given, Range,
@@ -9,6 +13,10 @@ use fos_messages::custody::{
 use fos_messages::echo::{Echo, EchoDispatcher, Overflow, Refusal};
 use fos_messages::fleet::{
     Behind, Figure, Fleet, FleetDispatcher, FleetError, FleetPeers, FleetPeersDispatcher, Seat, Standing,
+};
+use fos_messages::knowledge::{
+    Choice, Comparison, CoreView, Fact, Knowledge, KnowledgeDispatcher, KnowledgeError, KnowledgePeers,
+    KnowledgePeersDispatcher, Near, NearMemory, Place, Route, Way,
 };
 use fos_messages::lending::{LendingPeers, LendingPeersDispatcher};
 use fos_messages::names::{
@@ -58,6 +66,10 @@ fn servers() -> Vec<Rc<dyn Serve>> {
         NamesStarterDispatcher::new(Rc::new(StarterService(Starter::new(super::ROOT_KEY)))),
         ContainerPeersDispatcher::new(least.clone()),
         LendingPeersDispatcher::new(least.clone()),
+        KnowledgeDispatcher::new(least.clone()),
+        KnowledgePeersDispatcher::new(least.clone()),
+        ArbiterDispatcher::new(least.clone()),
+        ArbiterPeersDispatcher::new(least.clone()),
         CustodyDispatcher::new(least.clone()),
         CustodyNewsDispatcher::new(least.clone()),
         PagesDispatcher::new(least.clone()),
@@ -88,6 +100,92 @@ impl Echo for Least {
 impl LendingPeers for Least {
     fn in_hand(&self, _: Context, _: u16, _: Vec<u8>) -> Result<Vec<Vec<u8>>, Instead<Never>> {
         Ok(Vec::new())
+    }
+}
+
+impl Knowledge for Least {
+    async fn tell(&self, _: Context, _: DirectoryKey, _: Vec<Fact>) -> Result<(), Instead<KnowledgeError>> {
+        Err(KnowledgeError::BadKey.into())
+    }
+
+    async fn here(&self, _: Context, _: Place) -> Result<(), Instead<KnowledgeError>> {
+        Ok(())
+    }
+
+    fn nearest(
+        &self,
+        _: Context,
+        _: Vec<Near>,
+        _: Vec<Place>,
+        _: u16,
+    ) -> Result<Vec<Choice>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+
+    fn compare(
+        &self,
+        _: Context,
+        _: Vec<Near>,
+        best: Place,
+        _: Vec<Place>,
+    ) -> Result<Comparison, Instead<Never>> {
+        Ok(Comparison { best, ..Comparison::default() })
+    }
+
+    fn memory_near(&self, _: Context, _: Place) -> Result<Vec<NearMemory>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+
+    fn route(&self, _: Context, _: Place, _: Place) -> Result<Route, Instead<Never>> {
+        Ok(Route { way: Way::Kernel, nanoseconds: 0, is_measured: false })
+    }
+
+    fn cores(&self, _: Context, _: Place) -> Result<Vec<CoreView>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+}
+
+impl KnowledgePeers for Least {
+    fn learn(&self, _: Context, _: Vec<Fact>) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+
+    fn copy(&self, _: Context, _: u32) -> Result<Vec<Fact>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+}
+
+impl Arbiter for Least {
+    async fn ask(&self, _: Context, _: Claim) -> Result<Grant, Instead<ArbiterError>> {
+        Err(ArbiterError::NoCore.into())
+    }
+
+    async fn give_back(
+        &self,
+        _: Context,
+        _: String,
+        _: DirectoryKey,
+        _: Place,
+    ) -> Result<(), Instead<ArbiterError>> {
+        Ok(())
+    }
+
+    async fn report(&self, _: Context, _: Report) -> Result<Advice, Instead<ArbiterError>> {
+        Ok(Advice::Keep)
+    }
+
+    async fn grants(&self, _: Context, _: Place) -> Result<Vec<Holding>, Instead<Never>> {
+        Ok(Vec::new())
+    }
+}
+
+impl ArbiterPeers for Least {
+    fn keep(&self, _: Context, _: Granted, _: bool) -> Result<(), Instead<Never>> {
+        Ok(())
+    }
+
+    fn kept(&self, _: Context, _: u32) -> Result<Option<Granted>, Instead<Never>> {
+        Ok(None)
     }
 }
 

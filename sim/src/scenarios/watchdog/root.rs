@@ -22,7 +22,7 @@ pub(crate) enum Fencing {
 }
 
 /// Root.
-pub(super) struct Root {
+pub(in crate::scenarios) struct Root {
     world: World,
     process: Process,
     started: RefCell<Vec<(String, Process)>>,

@@ -1,10 +1,10 @@
 //! Suite `kernel`: the unit and property tests of guest crates that are libraries, on the host, where they are
-//! quick (but for those of suites `messages`, `names`, `dpool`, `pages`, `processes` and `watchdog`); and the instruction counts of the
-//! kernel's paths against the table in docs/performance.md.
+//! quick (but for those of suites `messages`, `names`, `dpool`, `pages`, `placement`, `processes` and `watchdog`); and the instruction
+//! counts of the kernel's paths against the table in docs/performance.md.
 
 use crate::libtest;
 use crate::runner::{Outcome, Runner, fail};
-use crate::suites::{dpool, messages, names, pages, processes, watchdog};
+use crate::suites::{dpool, messages, names, pages, placement, processes, watchdog};
 use fos_host::bench::{counts, kernel, targets};
 use fos_host::guests::HOST_CRATES;
 use fos_host::image;
@@ -22,6 +22,7 @@ pub fn run(runner: &mut Runner) {
             &names::LIBRARIES,
             &dpool::LIBRARIES,
             &pages::LIBRARIES,
+            &placement::LIBRARIES,
             &processes::LIBRARIES,
             &watchdog::LIBRARIES,
         ];

@@ -1,0 +1,64 @@
+//! The fleet's terms.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+use fos_messages::knowledge::NAME;
+use fos_messages::names::{DirectoryKey, NameError, Path, PathError, Policy};
+use fos_messages::rpc::CallError;
+use fos_runtime::Names;
+use fos_runtime::fleet::{self, Charter, Marks};
+
+/// The water marks. An answer takes some microseconds.
+pub const MARKS: Marks = Marks {
+    grow_above: Duration::from_millis(4),
+    shrink_below: Duration::from_micros(500),
+    looks: 3,
+    rest: Duration::from_millis(500),
+    members_min: 2,
+    members_max: 4,
+};
+/// A member with more wait than this sends clients to one with less than half of it.
+const REDIRECT_ABOVE: Duration = Duration::from_millis(2);
+/// How long a member that leaves may take for what it has.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// The charter, with the fleet's key.
+pub fn charter(key: DirectoryKey, marks: Marks) -> Result<Charter, PathError> {
+    let name = Path::new(NAME)?;
+    Ok(Charter { name, key, marks, redirect_above: REDIRECT_ABOVE, drain_within: DRAIN_WITHIN })
+}
+
+/// Makes the fleet's names below a name with this key, and has look-ups choose the closest member. Done twice is as once.
+pub async fn found(
+    names: &Names,
+    charter: &Charter,
+    above: DirectoryKey,
+) -> Result<(), CallError<NameError>> {
+    fleet::found(names, charter, above).await?;
+    names.set_policy(&charter.name, charter.key, Policy::Closest).await
+}
+
+/// What a process is that serves, in its first argument.
+pub const ROLE_MEMBER: &str = "member";
+/// What a process is that finds out about its core and ends.
+pub const ROLE_PROBE: &str = "probe";
+/// Said to a probe: the image keeps the core for what it names itself.
+pub const RESERVED: &str = "reserved";
+
+/// The arguments of a process that is to be a member.
+pub fn arguments(key: DirectoryKey) -> Vec<String> {
+    arguments_of(ROLE_MEMBER, key)
+}
+
+/// The arguments of a process in this role.
+pub fn arguments_of(role: &str, key: DirectoryKey) -> Vec<String> {
+    let DirectoryKey([one, other]) = key;
+    [role.into(), one.to_string(), other.to_string()].into()
+}
+
+/// The key in such arguments, which follow the program's name.
+pub fn key(arguments: &[String]) -> Option<DirectoryKey> {
+    let word = |place: usize| arguments.get(place)?.parse().ok();
+    Some(DirectoryKey([word(2)?, word(3)?]))
+}
