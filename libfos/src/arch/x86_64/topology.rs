@@ -57,9 +57,9 @@ mod tests {
 
     #[test]
     fn a_number_is_cut_into_thread_core_and_package() {
-        // Two threads of eight cores: number 0b10_101_1 is in package 2, core 5.
+        // Two threads of eight cores: package 2 (0b10), core 5 (0b101), the second thread.
         let leaf = |number| move |at| [level(1, 1, number), level(4, 2, number), level(0, 0, 0)][at as usize];
-        assert_eq!(place(leaf(0b10_101_1)), Some(CorePlace { package: 2, physical: 5 }));
+        assert_eq!(place(leaf(0b10_1011)), Some(CorePlace { package: 2, physical: 5 }));
         assert_eq!(place(leaf(0)), Some(CorePlace::default()));
         assert_eq!(place(|_| level(0, 0, 7)), None);
         let dies = |at| [level(0, 1, 9), level(2, 2, 9), level(3, 5, 9), level(0, 0, 0)][at as usize];
