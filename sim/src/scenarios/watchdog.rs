@@ -28,7 +28,7 @@ use fos_watchdog::member;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 /// The scenario.
@@ -157,6 +157,7 @@ pub(crate) fn begin_with(world: &World, messages: u64, dress: Dress) -> Box<dyn 
         world: world.clone(),
         naming: naming.clone(),
         root: root.address(),
+        starter: Rc::downgrade(&root),
         cores: (FIRST as u16..cores as u16).collect(),
         seen: seen.clone(),
         dress: dress.clone(),
@@ -219,6 +220,8 @@ struct Ground {
     world: World,
     naming: Vec<Address>,
     root: Address,
+    /// Who knows who has ended.
+    starter: Weak<Root>,
     cores: Vec<u16>,
     seen: Rc<Seen>,
     dress: Dress,
@@ -308,6 +311,11 @@ impl Ground {
 
     fn write(&self, place: usize, epoch: u32, holder: u64) {
         let mut tokens = self.seen.tokens.borrow_mut();
+        let is_alive = |of: u64| self.starter.upgrade().is_some_and(|root| root.is_alive(of));
+        // When all that had a place have ended, the next fleet of that name counts its epochs from the first again.
+        if tokens.values().all(|token| token.holder != holder && !is_alive(token.holder)) {
+            tokens.clear();
+        }
         let written = Token { epoch, holder, at: self.world.now() };
         let before = tokens.insert(place, written).unwrap_or(written);
         self.seen.epochs.set(self.seen.epochs.get().max(epoch));

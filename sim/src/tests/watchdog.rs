@@ -41,6 +41,12 @@ fn what_ran_on_a_core_that_stops_is_replaced_soon() {
 }
 
 #[test]
+fn a_fleet_whose_only_member_stands_still_before_there_is_another_begins_anew() {
+    let report = with_faults(watched(310_477_173), &["stop core 5 at message 171"]).run(None);
+    assert_eq!(figure(well(&report), "fenced_running"), 0.0, "{report:#?}");
+}
+
+#[test]
 fn a_slow_core_is_left_alone() {
     for (seed, core) in (4..10).enumerate() {
         let report =

@@ -68,6 +68,12 @@ impl Root {
         self.started.borrow().iter().any(|(name, process)| name == program && process.is_alive())
     }
 
+    /// Whether a process that was started has not ended.
+    pub fn is_alive(&self, identity: u64) -> bool {
+        let started = self.started.borrow();
+        started.iter().any(|(_, process)| process.identity.0 == identity && process.is_alive())
+    }
+
     /// Ends what is left of a program.
     pub fn end_all(&self, program: &str) {
         let started = self.started.borrow();
