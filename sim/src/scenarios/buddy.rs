@@ -244,8 +244,9 @@ impl Town {
         self.crew.living().iter().filter_map(|(number, _)| blocks.get(number).cloned()).collect()
     }
 
+    /// Nobody is left: also of a fleet whose first member ended before there was another.
     fn is_wiped(&self) -> bool {
-        !self.parts.members.borrow().is_empty() && self.crew.living().is_empty()
+        self.crew.started() > 0 && self.crew.living().is_empty()
     }
 
     /// Nothing is looked for, and nobody is still to be found dead.

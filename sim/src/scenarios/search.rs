@@ -54,7 +54,6 @@ struct Seen {
     epochs: RefCell<BTreeMap<u64, Epoch>>,
     settled: Cell<u64>,
     again: Cell<u64>,
-    has_opened: Cell<bool>,
     outcome: RefCell<Option<Result<(), String>>>,
 }
 
@@ -127,7 +126,7 @@ fn be_member(seat: Seat, seen: &Rc<Seen>, world: &World) -> Coming<'static, ()> 
 
 fn hear(who: &Process, seen: &Seen, world: &World, heard: Heard) {
     match heard {
-        Heard::Opened => seen.has_opened.set(true),
+        Heard::Opened => {}
         Heard::Takes(beginning) => {
             let before = seen.has.borrow_mut().insert(beginning, who.clone());
             let is_member = |before: &Process| before.is_running() && seen.epoch(before) >= seen.epoch(who);
@@ -155,8 +154,9 @@ impl Seen {
 }
 
 impl Run {
+    /// Nobody is left: also of a fleet whose first member ended before there was another.
     fn is_wiped(&self) -> bool {
-        self.seen.has_opened.get() && self.crew.living().is_empty()
+        self.crew.started() > 0 && self.crew.living().is_empty()
     }
 }
 

@@ -184,8 +184,9 @@ impl Town {
         self.crew.living().iter().filter_map(|(number, _)| maps.get(number).cloned()).collect()
     }
 
+    /// Nobody is left: also of a fleet whose first member ended before there was another.
     fn is_wiped(&self) -> bool {
-        !self.parts.members.borrow().is_empty() && self.crew.living().is_empty()
+        self.crew.started() > 0 && self.crew.living().is_empty()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Pools in the simulator: whoever of a fleet ends, comes or leaves, no number is lost or handed out twice; and an owner that says
 //! something wrong is noticed.
 
-use super::{figure, well};
+use super::{figure, well, with_faults};
 use crate::scenarios::dpool::rates::{CLIENTS, SCENARIOS};
 use crate::scenarios::dpool::{Dress, Owner, SCENARIO, begin_with};
 use crate::scenarios::{Scenario, find};
@@ -29,6 +29,15 @@ fn members_come_and_leave_and_every_number_is_somewhere() {
 fn nothing_is_lost_or_handed_out_twice_whatever_goes_wrong() {
     for seed in 0..60 {
         well(&pool(seed).with_faults_of_the_seed().run(None));
+    }
+}
+
+#[test]
+fn a_fleet_whose_first_member_ends_before_there_is_another_is_no_hang() {
+    for name in ["dpool", "buddy", "sharded-map", "search"] {
+        let setup = Setup::new(find(name).unwrap(), 420_887_350, Costs::load("default").unwrap());
+        let report = with_faults(setup, &["kill member-0 at message 16"]).run(None);
+        assert!(well(&report).nanoseconds < 1_000_000_000, "{report:#?}");
     }
 }
 

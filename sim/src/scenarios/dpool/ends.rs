@@ -297,8 +297,9 @@ impl Ends {
         self.0.clients_left.get() == 0 && !is_looking && !is_stalled
     }
 
+    /// Nobody is left: also of a fleet whose first member ended before there was another.
     fn is_wiped(&self) -> bool {
-        self.0.is_founded.get() && self.0.living().is_empty()
+        !self.0.places.borrow().is_empty() && self.0.living().is_empty()
     }
 }
 
