@@ -4,27 +4,26 @@
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
 use core::time::Duration;
 
 use fos_abi::Identity;
 use fos_demo::charter::MARKS;
 use fos_demo::process::Process;
 use fos_demo::show::{Show, Size};
-use fos_messages::names::{DirectoryKey, NameError, NamesClient, Path, STARTER};
+use fos_messages::names::{DirectoryKey, Path, STARTER};
 use fos_messages::programs::{Order, ProgramsClient, Refusal, Started};
 use fos_messages::rpc::{Address, CallError};
 use fos_messages::watchdog::WATCHDOG;
 use fos_naming::starter::Starter;
 use fos_runtime::port::{Class, Port};
-use fos_runtime::{Names, Priority, Runtime, Within};
+use fos_runtime::{Names, Runtime, Within};
 use libfos::clock::Clock;
 use libfos::root::Root;
 use libfos::server::Server;
 use libfos::{Start, println};
 
+use crate::names::NameLoad;
 use crate::server::say;
 
 /// Below which names are made under load.
@@ -40,19 +39,6 @@ const STRETCH: u64 = 300;
 /// How long anything may take on a slow emulator with a busy host.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// How long whoever makes names waits after each; and how long where that goes on for long, since naming is not for many.
-const NAME_EVERY: Duration = Duration::from_millis(10);
-const NAME_EVERY_LIGHT: Duration = Duration::from_millis(200);
-
-/// The names that were promised under load, and what went wrong.
-#[derive(Default)]
-pub(crate) struct Ledger {
-    pub(crate) names: RefCell<Vec<String>>,
-    failure: RefCell<Option<String>>,
-    pub(crate) is_light: Cell<bool>,
-    is_over: Cell<bool>,
-    has_ended: Cell<bool>,
-}
 
 /// What the demonstration has.
 #[derive(Clone)]
@@ -61,7 +47,6 @@ pub(crate) struct Demo {
     pub(crate) root: ProgramsClient<Within>,
     pub(crate) starter: Rc<Starter>,
     pub(crate) root_key: DirectoryKey,
-    pub(crate) ledger: Rc<Ledger>,
     pub(crate) core: u16,
     pub(crate) cores: u16,
 }
@@ -89,7 +74,6 @@ pub(crate) fn prepare(start: &Start, server: &Server, root: &ProgramsClient<With
         root: root.clone(),
         starter,
         root_key,
-        ledger: Rc::default(),
         core: start.core as u16,
         cores: start.cores as u16,
     })
@@ -100,11 +84,8 @@ impl Demo {
         let naming = self.start_naming().await?;
         let servers = self.starter.serving();
         let names = Names::new(self.runtime.clone(), servers.clone(), (0, self.core));
-        let below = Path::new(NAMES).map_err(|error| error.to_string())?;
-        let made = names.make(&below, self.root_key, self.root_key, true).await;
-        made.map_err(|error| format!("{NAMES} is not made: {error}"))?;
         let show = self.begin(&names).await?;
-        self.begin_names(names, below.clone());
+        let load = NameLoad::begin(&self.runtime, &names, NAMES, self.root_key).await?;
         show.grow().await?;
         self.end_naming(naming[0]).await?;
         let left: Vec<Address> =
@@ -113,7 +94,7 @@ impl Demo {
         show.relocate().await?;
         show.shrink().await?;
         show.check().await?;
-        self.check_names(&left, &below).await
+        load.check(&left).await
     }
 
     async fn show_watched(&self) -> Result<(), String> {
@@ -209,40 +190,6 @@ impl Demo {
         Ok(members)
     }
 
-    /// Makes names, one after the other.
-    pub(crate) fn begin_names(&self, names: Rc<Names>, below: Path) {
-        let demo = self.clone();
-        self.runtime.spawn(Priority::Normal, async move {
-            demo.make_names(&names, &below).await;
-            demo.ledger.has_ended.set(true);
-        });
-    }
-
-    async fn make_names(&self, names: &Names, below: &Path) {
-        for number in 0.. {
-            let name = format!("n{number:05}");
-            let Ok(path) = below.child(&name) else { return };
-            loop {
-                if self.ledger.is_over.get() {
-                    return;
-                }
-                match names.make(&path, self.root_key, self.root_key, true).await {
-                    // `Exists`: an earlier try was done after all.
-                    Ok(()) | Err(CallError::Refused(NameError::Exists)) => break,
-                    Err(CallError::Refused(error)) => {
-                        let reason = format!("{path} is refused: {error}");
-                        self.ledger.failure.borrow_mut().get_or_insert(reason);
-                        return;
-                    }
-                    Err(_) => self.runtime.sleep(LOOK_EVERY).await,
-                }
-            }
-            self.ledger.names.borrow_mut().push(name);
-            let pause = if self.ledger.is_light.get() { NAME_EVERY_LIGHT } else { NAME_EVERY };
-            self.runtime.sleep(pause).await;
-        }
-    }
-
     async fn end_naming(&self, member: Started) -> Result<(), String> {
         let ended = async {
             self.root.stop(member.number).await?;
@@ -251,27 +198,6 @@ impl Demo {
         ended.await.map_err(|error| format!("root does not end a member of naming: {error}"))?;
         self.starter.forget(Identity(member.identity));
         println!("fleet: a member of naming was ended under load on core {}", member.core);
-        Ok(())
-    }
-
-    /// Every member of naming that is left has all names.
-    pub(crate) async fn check_names(&self, servers: &[Address], below: &Path) -> Result<(), String> {
-        self.ledger.is_over.set(true);
-        self.wait_until("the last name to be made", || self.ledger.has_ended.get()).await?;
-        self.ledger.failure.borrow().clone().map_or(Ok(()), Err)?;
-        let names = self.ledger.names.borrow().clone();
-        for server in servers {
-            let listed = list(&self.runtime, *server, below).await;
-            let listed = listed.map_err(|error| format!("a member of naming does not list: {error}"))?;
-            if let Some(lost) = names.iter().find(|name| !listed.contains(name)) {
-                return Err(format!("{below}/{lost} was acknowledged and is lost"));
-            }
-        }
-        println!(
-            "fleet: {} names acknowledged, none lost at {} members of naming",
-            names.len(),
-            servers.len()
-        );
         Ok(())
     }
 
@@ -284,19 +210,5 @@ impl Demo {
             self.runtime.sleep(LOOK_EVERY).await;
         }
         Ok(())
-    }
-}
-
-/// The names directly below one, as one member of naming has them.
-async fn list(runtime: &Runtime, server: Address, path: &Path) -> Result<Vec<String>, CallError<NameError>> {
-    let naming = NamesClient::new(runtime.within(PATIENCE), server);
-    let mut found: Vec<String> = vec![];
-    loop {
-        let after = found.last().cloned().unwrap_or_default();
-        let (names, _) = naming.list(path.clone(), after, 0).await?;
-        if names.is_empty() {
-            return Ok(found);
-        }
-        found.extend(names);
     }
 }

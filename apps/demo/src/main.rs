@@ -15,6 +15,7 @@ extern crate alloc;
 mod client;
 mod fleet;
 mod frames;
+mod names;
 mod repaired;
 mod server;
 

@@ -26,6 +26,7 @@ use libfos::println;
 
 use crate::fleet::{Demo, LOOK_EVERY, NAMES, NAMING_CORES, PATIENCE};
 use crate::frames::Frames;
+use crate::names::NameLoad;
 
 /// The fleets whose servers are ended, in this order.
 const FLEETS: [&str; 4] = [NAMING, WATCHDOG, pages::NAME, FLEET];
@@ -39,15 +40,19 @@ const STOPS_WITHIN: Duration = Duration::from_secs(150);
 /// What is done meanwhile.
 struct Load {
     names: Rc<Names>,
-    below: Path,
+    made: Rc<NameLoad>,
     show: Show,
     frames: Rc<Frames>,
 }
 
 impl Load {
     /// Rounds of frames and names so far.
-    fn done(&self, demo: &Demo) -> (u64, usize) {
-        (self.frames.rounds.get(), demo.ledger.names.borrow().len())
+    fn done(&self) -> (u64, usize) {
+        (self.frames.rounds.get(), self.made.made())
+    }
+
+    fn failed(&self) -> Result<(), String> {
+        self.frames.failed().and_then(|()| self.made.failed())
     }
 }
 
@@ -68,7 +73,7 @@ impl Demo {
         let load = self.begin_all(memory).await?;
         // Members of the demo have room for the notes of seconds, and it may take a minute.
         load.show.lighten().await?;
-        self.ledger.is_light.set(true);
+        load.made.lighten();
         let mut there = 0;
         for (fleet, _) in WANTED {
             let members = load.names.members(&path(fleet)?).await.map_err(|error| error.to_string())?;
@@ -80,7 +85,7 @@ impl Demo {
         println!("fleet: {there} servers run on core {core}, and wait for its end");
         self.await_whole_without(&load, core).await?;
         println!("fleet: core {core} has stopped under load, and all its servers were replaced");
-        let before = load.done(self);
+        let before = load.done();
         load.show.stretch().await?;
         self.await_stretch(&load, before).await?;
         self.check_all(&load).await
@@ -102,7 +107,7 @@ impl Demo {
             if self.runtime.port().now() > deadline {
                 return Err(format!("not all fleets are whole without core {core}: {lacking:?}"));
             }
-            load.frames.failed()?;
+            load.failed()?;
             self.runtime.sleep(LOOK_EVERY * 10).await;
         }
     }
@@ -111,15 +116,12 @@ impl Demo {
     async fn begin_all(&self, memory: Memory) -> Result<Load, String> {
         let names = self.start_kept_naming().await?;
         self.start_watchdog(&names).await?;
-        let below = path(NAMES)?;
-        let made = names.make(&below, self.root_key, self.root_key, true).await;
-        made.map_err(|error| format!("{NAMES} is not made: {error}"))?;
         self.start_pages(&names).await?;
         let frames = Frames::begin(&self.runtime, &names, memory).await?;
         let show = self.begin(&names).await?;
-        self.begin_names(names.clone(), below.clone());
+        let made = NameLoad::begin(&self.runtime, &names, NAMES, self.root_key).await?;
         show.grow().await?;
-        Ok(Load { names, below, show, frames })
+        Ok(Load { names, made, show, frames })
     }
 
     /// Ends the load, and looks at all that was acknowledged.
@@ -128,7 +130,7 @@ impl Demo {
         load.frames.check().await?;
         println!("fleet: {} rounds of frames, none lost and none mixed up", load.frames.rounds.get());
         let naming = self.members(&load.names, &path(NAMING)?).await?;
-        self.check_names(&naming, &load.below).await?;
+        load.made.check(&naming).await?;
         self.check_charges(&load.names).await
     }
 
@@ -167,7 +169,7 @@ impl Demo {
     async fn end_all(&self, load: &Load, fleet: &Path) -> Result<usize, String> {
         let members = self.members(&load.names, fleet).await?;
         for member in &members {
-            let before = load.done(self);
+            let before = load.done();
             let ended = self.root.fence(member.identity.0).await;
             ended.map_err(|error| format!("root does not end a member of {fleet}: {error}"))?;
             self.await_members(&load.names, fleet, members.len(), Some(member.identity)).await?;
@@ -209,8 +211,8 @@ impl Demo {
     async fn await_stretch(&self, load: &Load, (rounds, names): (u64, usize)) -> Result<(), String> {
         let deadline = self.runtime.port().now().after(PATIENCE);
         loop {
-            load.frames.failed()?;
-            let (done, made) = load.done(self);
+            load.failed()?;
+            let (done, made) = load.done();
             if done >= rounds + STRETCH && made >= names + STRETCH as usize {
                 return Ok(());
             }

@@ -109,6 +109,12 @@ impl Names {
         .await
     }
 
+    /// Removes a name that has nothing below it; `key` is its own or one of a name above it.
+    pub async fn remove(&self, path: &Path, key: DirectoryKey) -> Result<(), Refused> {
+        self.change("remove", |naming, number| async move { naming.remove(number, path.clone(), key).await })
+            .await
+    }
+
     /// Registers this process under a name.
     pub async fn register(&self, path: &Path, key: DirectoryKey, entry: &Entry) -> Result<(), Refused> {
         self.change("register", |naming, number| async move {
