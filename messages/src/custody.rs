@@ -7,7 +7,7 @@
 //!
 //! | operation | done twice is as once | refused |
 //! |---|---|---|
-//! | `totals`, `table`, `block`, `account` | yes | never |
+//! | `totals`, `table`, `block`, `has_blocks`, `account` | yes | never |
 //! | `subscribe` | yes | `NoProcess` |
 //! | `adopt` | no: what an answer that is lost told of stands in `table` | never |
 //! | `give` | yes, under the same tag of the same holder | `NotKept`, `NoProcess`, `OverLimit`, `TooMany`, `NoRoom`, `BadRange` |
@@ -160,7 +160,7 @@ impl core::fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 /// What the custodian does for members of `pages`.
-#[interface(id = 6, version = 2)]
+#[interface(id = 6, version = 3)]
 pub trait Custody {
     /// What all of the table comes to.
     #[operation(idempotent)]
@@ -175,6 +175,11 @@ pub trait Custody {
     /// such block, or the asker keeps all of one.
     #[operation(idempotent, answer_max = 400)]
     fn block(&self, order: u8) -> Vec<Row>;
+
+    /// Whether what no process holds, with whichever members it is, has so many frames in at most [`RANGES_MAX`] blocks of at
+    /// least two to the `order`. What a member holds itself, to zero it, counts as if it kept it.
+    #[operation(idempotent)]
+    fn has_blocks(&self, frames: u64, order: u8) -> bool;
 
     /// What a process has.
     #[operation(idempotent)]

@@ -121,6 +121,22 @@ impl Buddy {
         taken
     }
 
+    /// Takes at most so many frames in at most so many blocks of at least this order, the largest there are first, and of the
+    /// last the beginning only. `frames` is a multiple of two to the `order`.
+    pub fn take_largest(&mut self, frames: u64, order: u8, blocks_max: usize) -> Vec<Range> {
+        let mut taken = Vec::new();
+        let mut left = frames;
+        while left > 0 && taken.len() < blocks_max {
+            let Some(largest) = self.largest().filter(|largest| *largest >= order) else { break };
+            let Some(first) = self.take(largest) else { break };
+            let count = left.min(size(largest));
+            self.add(Range { first: first + count, count: size(largest) - count });
+            taken.push(Range { first, count });
+            left -= count;
+        }
+        taken
+    }
+
     /// All free blocks.
     pub fn ranges(&self) -> impl Iterator<Item = Range> + '_ {
         let of = |(order, blocks): (usize, &'_ BTreeSet<u64>)| {
@@ -154,6 +170,7 @@ mod tests {
     enum Step {
         Take(u8),
         TakeSome { frames: u64, order: u8, blocks: usize },
+        TakeLargest { parts: u64, order: u8, blocks: usize },
         TakeRange(Range),
         GiveBack(usize),
     }
@@ -163,6 +180,11 @@ mod tests {
             (0..6u8).prop_map(Step::Take),
             (0..90u64, 0..5u8, 1..6usize).prop_map(|(frames, order, blocks)| Step::TakeSome {
                 frames,
+                order,
+                blocks
+            }),
+            (0..20u64, 0..5u8, 1..6usize).prop_map(|(parts, order, blocks)| Step::TakeLargest {
+                parts,
                 order,
                 blocks
             }),
@@ -204,6 +226,23 @@ mod tests {
                         prop_assert!(taken.iter().map(|range| range.count).sum::<u64>() <= frames);
                         prop_assert!(taken.iter().all(|range| range.count >= size(order)));
                         out.extend(taken);
+                    }
+                    Step::TakeLargest { parts, order, blocks } => {
+                        let mut sizes: std::vec::Vec<u64> = buddy.ranges().map(|range| range.count).collect();
+                        sizes.sort_unstable();
+                        let sizes = sizes.iter().rev().filter(|count| **count >= size(order)).take(blocks);
+                        let frames = parts * size(order);
+                        let could = frames.min(sizes.sum());
+                        let taken = buddy.take_largest(frames, order, blocks);
+                        prop_assert!(taken.len() <= blocks);
+                        prop_assert_eq!(taken.iter().map(|range| range.count).sum::<u64>(), could);
+                        let is_whole = |range: &Range| (range.first | range.count) % size(order) == 0;
+                        prop_assert!(taken.iter().all(is_whole));
+                        for range in taken {
+                            let mut parts = Buddy::default();
+                            parts.add(range);
+                            out.extend(parts.ranges());
+                        }
                     }
                     Step::TakeRange(range) => {
                         let could = frames(&[range]).all(|frame| free.contains(&frame));

@@ -25,7 +25,7 @@ use fos_runtime::{Runtime, Within};
 
 /// How long the custodian may take: it answers each message when it takes it.
 const CUSTODIAN_WITHIN: Duration = Duration::from_secs(5);
-/// How long frames are looked for that are free and with nobody who was asked: between two members, or coming home.
+/// How long a member looks for frames that are free and with nobody whom it asked, before the client is to ask another.
 const GATHER_WITHIN: Duration = Duration::from_millis(200);
 const AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// How often one request has parts of blocks brought together that are divided among members: others may take them first.
@@ -200,8 +200,12 @@ impl Server {
             let is_assembled = assembles > 0 && self.assemble(order_wanted(frames, order)).await;
             assembles -= u32::from(is_assembled);
             if !is_assembled {
-                if !self.may_come_yet(frames).await || self.runtime.port().now() > until {
+                if !self.custody.has_blocks(frames, order).await.unwrap_or(true) {
                     return self.refuse(asker, tag).await;
+                }
+                if self.runtime.port().now() > until {
+                    // Whoever has them does not answer, or has ended and is not buried yet: it will.
+                    return Err(Instead::NotNow);
                 }
                 self.runtime.sleep(AGAIN_AFTER).await;
             }
@@ -237,7 +241,7 @@ impl Server {
         }
     }
 
-    /// There is not enough. Unless an earlier member gave it already, and its answer was lost.
+    /// The custodian, who knows of all frames, has not enough. Unless an earlier member gave it already, and its answer was lost.
     async fn refuse(&self, asker: u64, tag: u64) -> Result<Vec<Run>, Instead<PagesError>> {
         if let Ok(given) = self.custody.give(asker, tag, Vec::new(), 0).await {
             return Ok(given.runs);
@@ -266,13 +270,6 @@ impl Server {
         // All of it again if what is here is in too small blocks.
         let lacks = if has < frames { frames - has } else { frames };
         self.borrow(lacks.next_multiple_of(size(order)), order).await
-    }
-
-    /// Whether as much is free somewhere, and not here.
-    async fn may_come_yet(&self, frames: u64) -> bool {
-        let Ok(totals) = self.custody.totals().await else { return true };
-        self.know(totals);
-        totals.free >= frames && totals.free > self.stock.borrow().frames()
     }
 
     /// Takes back what a process has given up.

@@ -39,13 +39,18 @@ impl Stock {
 
     /// Takes so many clean frames in blocks of at least this order and at most [`RUNS_MAX`] runs: all of them, or none.
     pub fn take(&mut self, frames: u64, order: u8) -> Option<Vec<Range>> {
-        let taken = self.clean.take_some(frames, order, usize::MAX);
-        let count: u64 = taken.iter().map(|range| range.count).sum();
-        let runs = joined(taken);
-        if count == frames && runs.len() <= RUNS_MAX {
-            return Some(runs);
+        let fits = |runs: &Vec<Range>| runs.iter().map(|run| run.count).sum::<u64>() == frames;
+        let exact = joined(self.clean.take_some(frames, order, usize::MAX));
+        if fits(&exact) && exact.len() <= RUNS_MAX {
+            return Some(exact);
         }
-        runs.into_iter().for_each(|range| self.clean.add(range));
+        exact.into_iter().for_each(|range| self.clean.add(range));
+        // The rest of a number of frames may be in many small blocks: fewer of the largest have it too.
+        let largest = self.clean.take_largest(frames, order, RUNS_MAX);
+        if fits(&largest) {
+            return Some(joined(largest));
+        }
+        largest.into_iter().for_each(|range| self.clean.add(range));
         None
     }
 
@@ -111,6 +116,16 @@ mod tests {
         let mut stock = stock(&singles, &[]);
         assert_eq!(stock.take(RUNS_MAX as u64 + 1, 0), None);
         assert_eq!(stock.take(RUNS_MAX as u64, 0).unwrap().len(), RUNS_MAX);
+    }
+
+    #[test]
+    fn a_number_with_many_ones_is_taken_out_of_a_large_block_if_small_ones_are_too_many() {
+        let halves: Vec<(u64, u64)> = (0..13).map(|order| (3 << order, 1 << order)).collect();
+        let mut stock = stock(&halves, &[]);
+        stock.add(Range { first: 1 << 14, count: 1 << 13 }, true);
+        let taken = stock.take((1 << 13) - 1, 0).unwrap();
+        assert_eq!(taken, [Range { first: 1 << 14, count: (1 << 13) - 1 }]);
+        assert_eq!(stock.clean_frames(), 1 << 13);
     }
 
     #[test]

@@ -117,12 +117,13 @@ const FLEET: [&str; 17] = [
 ];
 
 /// What `pages` and its custodian are asked in the scenario `pages`.
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "Custody.account",
     "Custody.adopt",
     "Custody.block",
     "Custody.give",
     "Custody.hand_over",
+    "Custody.has_blocks",
     "Custody.set_limit",
     "Custody.subscribe",
     "Custody.take_home",

@@ -103,6 +103,12 @@ impl<H: Hands> Custodian<H> {
         rows
     }
 
+    /// Whether so many frames could be given in blocks of at least two to the `order`, if all that is free were with one member.
+    pub fn has_blocks(&self, frames: u64, order: u8) -> bool {
+        let largest = self.table.largest_blocks(order, |holder| self.subscribers.contains_key(&holder));
+        largest.take(RANGES_MAX).fold(0u64, |sum, order| sum.saturating_add(1 << order)) >= frames
+    }
+
     /// What a process has.
     pub fn account(&self, process: u64) -> Account {
         self.accounts.get(&process).copied().unwrap_or(Account { frames: 0, limit: u64::MAX })

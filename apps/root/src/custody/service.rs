@@ -40,6 +40,10 @@ impl<H: Hands> Custody for Service<H> {
         Ok(self.0.borrow().block(context.sender.0, order))
     }
 
+    fn has_blocks(&self, _: Context, frames: u64, order: u8) -> Result<bool, Instead<Never>> {
+        Ok(self.0.borrow().has_blocks(frames, order))
+    }
+
     fn account(&self, _: Context, process: u64) -> Result<Account, Instead<Never>> {
         Ok(self.0.borrow().account(process))
     }

@@ -92,6 +92,26 @@ impl<S> Table<S> {
         None
     }
 
+    /// The orders of the aligned blocks that free frames make, those of `order` and above, the largest first. What is held by
+    /// who `is_member` counts as free.
+    pub fn largest_blocks(&self, order: u8, is_member: impl Fn(u64) -> bool) -> impl Iterator<Item = u32> {
+        let mut blocks = [0usize; u64::BITS as usize];
+        let mut area = Range::default();
+        for (&first, extent) in &self.extents {
+            if matches!(extent.state, State::Held { by, .. } if !is_member(by)) {
+                continue;
+            }
+            if area.first + area.count != first {
+                count_blocks(&area, &mut blocks);
+                area = Range { first, count: 0 };
+            }
+            area.count += extent.count;
+        }
+        count_blocks(&area, &mut blocks);
+        let orders = (u32::from(order)..u64::BITS).rev();
+        orders.flat_map(move |order| core::iter::repeat_n(order, blocks[order as usize]))
+    }
+
     /// Whether so many ranges more may be told apart.
     pub fn has_room(&self, ranges: usize) -> bool {
         self.extents.len() + 2 * ranges <= ROWS_MAX
@@ -237,5 +257,16 @@ impl<S> Table<S> {
             first = at;
         }
         self.extents.insert(first, Extent { count: end - first, state });
+    }
+}
+
+/// Counts the aligned blocks of an area, each as large as can be, by their orders.
+fn count_blocks(area: &Range, blocks: &mut [usize; u64::BITS as usize]) {
+    let (mut next, mut left) = (area.first, area.count);
+    while left > 0 {
+        let order = next.trailing_zeros().min(left.ilog2());
+        blocks[order as usize] += 1;
+        next += 1 << order;
+        left -= 1 << order;
     }
 }

@@ -249,6 +249,25 @@ impl World {
         }
     }
 
+    /// So many frames are to be had in blocks of this order if the largest that there are have so many.
+    fn has_blocks(&self, frames: u64, order: u8) {
+        let state = |frame: u64| frame.checked_sub(FIRST).and_then(|place| self.frames.get(place as usize));
+        let is_free = |frame: u64| state(frame).is_some_and(|frame| !matches!(frame, Frame::Held(..)));
+        let mut left: BTreeSet<u64> = (FIRST..FIRST + FRAMES).filter(|frame| is_free(*frame)).collect();
+        let mut sum = 0;
+        let mut blocks = 0;
+        for order in (order..7).rev() {
+            for start in (0..FIRST + FRAMES).step_by(1 << order) {
+                let block = start..start + (1 << order);
+                if blocks < RANGES_MAX && block.clone().all(|frame| left.contains(&frame)) {
+                    block.for_each(|frame| _ = left.remove(&frame));
+                    (sum, blocks) = (sum + (1 << order), blocks + 1);
+                }
+            }
+        }
+        assert_eq!(self.custodian.has_blocks(frames, order), sum >= frames, "{sum} {frames} {order}");
+    }
+
     /// The table says of each frame what the model does, once; the capabilities that are out are those of what is held.
     fn agrees(&self) {
         let rows: Vec<Row> = self.custodian.rows(0).collect();
@@ -296,6 +315,7 @@ proptest! {
             world.step(step);
             world.agrees();
             world.has_block(1 + order % 3, order as u8);
+            (0..=FRAMES).step_by(5).for_each(|frames| world.has_blocks(frames, order as u8));
         }
     }
 }

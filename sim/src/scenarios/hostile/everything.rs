@@ -293,6 +293,9 @@ impl Custody for Least {
     fn block(&self, _: Context, _: u8) -> Result<Vec<Row>, Instead<Never>> {
         Ok(Vec::new())
     }
+    fn has_blocks(&self, _: Context, _: u64, _: u8) -> Result<bool, Instead<Never>> {
+        Ok(false)
+    }
     fn account(&self, _: Context, _: u64) -> Result<Account, Instead<Never>> {
         Ok(Account::default())
     }

@@ -152,6 +152,7 @@ impl State {
         let (process, tag) = (self.process.identity.0, self.last_tag.get() + 1);
         self.last_tag.set(tag);
         let wanted = Wanted { tag, frames: frames as u32, order };
+        self.ledger.begins(process);
         let answer = loop {
             match self.pages.allocate(wanted).await {
                 Ok(runs) => break Ok(runs),
@@ -172,7 +173,12 @@ impl State {
                         .broken(format!("process {process} holds {held} frames with a quota of {QUOTA}"));
                 }
             }
-            Err(PagesError::OutOfMemory) => count(&self.seen.out_of_memory),
+            Err(PagesError::OutOfMemory) => {
+                count(&self.seen.out_of_memory);
+                if order == 0 && frames <= RUNS_MAX as u64 {
+                    self.ledger.refused(process, frames);
+                }
+            }
             Err(PagesError::OverQuota) => count(&self.seen.over_quota),
             Err(PagesError::TooManyRuns) => {}
             Err(why) => {

@@ -1,6 +1,6 @@
 //! The custodian's hands in the simulator: a note of who was given what, and of what is written in every frame.
 
-use super::Dress;
+use super::{Dress, FRAMES};
 use crate::world::World;
 use fos_messages::custody::{CustodyNewsClient, Range, Run};
 use fos_messages::rpc::Address;
@@ -29,14 +29,57 @@ pub struct Ledger {
     given: RefCell<BTreeMap<u32, Given>>,
     last: RefCell<u32>,
     running: RefCell<BTreeSet<u64>>,
+    /// By their capabilities, what the custodian has at processes: a process's own deletions do not count until it was told.
+    out: RefCell<BTreeMap<u32, Given>>,
+    /// Processes whose capabilities are for zeroing.
+    members: RefCell<BTreeSet<u64>>,
+    /// By process, the fewest frames that were free since its request began.
+    fewest: RefCell<BTreeMap<u64, u64>>,
     /// Who wrote last to a frame that was not zeroed since.
     written: RefCell<BTreeMap<u64, u64>>,
 }
 
 impl Ledger {
     pub fn new(world: &World, dress: Dress) -> Rc<Ledger> {
-        let (given, last, running, written) = Default::default();
-        Rc::new(Ledger { world: world.clone(), dress, given, last, running, written })
+        Rc::new(Ledger {
+            world: world.clone(),
+            dress,
+            given: RefCell::default(),
+            last: RefCell::default(),
+            running: RefCell::default(),
+            out: RefCell::default(),
+            members: RefCell::default(),
+            fewest: RefCell::default(),
+            written: RefCell::default(),
+        })
+    }
+
+    /// What a process has now it has as a member of the fleet.
+    pub fn is_member(&self, process: u64) {
+        self.members.borrow_mut().insert(process);
+    }
+
+    /// Frames that no process holds, but members to zero them.
+    fn free(&self) -> u64 {
+        let (out, members) = (self.out.borrow(), self.members.borrow());
+        let held = out.values().filter(|given| !members.contains(&given.process));
+        FRAMES - held.map(|given| given.range.count).sum::<u64>()
+    }
+
+    /// A process's request begins.
+    pub fn begins(&self, process: u64) {
+        self.fewest.borrow_mut().insert(process, self.free());
+    }
+
+    /// A process was told that there is no memory for what fits any frames that are free: there were too few at some time since
+    /// its request began.
+    pub fn refused(&self, process: u64, frames: u64) {
+        let fewest = self.fewest.borrow().get(&process).copied().unwrap_or(0);
+        if fewest >= frames {
+            self.world.broken(format!(
+                "process {process} got none of {frames} frames, and {fewest} were free all the time"
+            ));
+        }
     }
 
     pub fn runs(&self, process: u64) {
@@ -111,6 +154,9 @@ impl Hands for SimulatedHands {
         let mut last = self.ledger.last.borrow_mut();
         *last += 1;
         given.insert(*last, Given { range, process });
+        self.ledger.out.borrow_mut().insert(*last, Given { range, process });
+        let free = self.ledger.free();
+        self.ledger.fewest.borrow_mut().values_mut().for_each(|fewest| *fewest = free.min(*fewest));
         Ok((*last, *last))
     }
 
@@ -119,6 +165,7 @@ impl Hands for SimulatedHands {
     }
 
     fn take(&mut self, slot: &u32) -> bool {
+        self.ledger.out.borrow_mut().remove(slot);
         if !self.ledger.dress.forgets_holders {
             self.ledger.given.borrow_mut().remove(slot);
         }

@@ -115,6 +115,7 @@ impl Root {
         let started = self.world.start(&format!("member-{number}"), core.into());
         self.started.borrow_mut().push(started.clone());
         self.know(&started);
+        self.ledger.is_member(started.identity.0);
         let root =
             ProgramsClient::new(started.runtime.within(ROOT_WITHIN), self.process.address(Class::External));
         let seen = self.seen.clone();
