@@ -83,6 +83,9 @@ impl Server {
     /// Gives blocks to another member.
     pub(crate) async fn lend(&self, to: Identity, frames: u64, order: u8, is_last: bool) -> Vec<Lent> {
         let _step = self.begin().await;
+        if !self.yields_to(to) {
+            return Vec::new();
+        }
         let lent = self.stock.borrow_mut().lend(frames, order, is_last);
         self.hand_over(to, lent).await
     }
@@ -90,6 +93,9 @@ impl Server {
     /// Gives another member the very ranges that it asks for.
     pub(crate) async fn cede(&self, to: Identity, ranges: &[Range]) -> Vec<Lent> {
         let _step = self.begin().await;
+        if !self.yields_to(to) {
+            return Vec::new();
+        }
         let ceded = self.stock.borrow_mut().cede(ranges);
         self.hand_over(to, ceded).await
     }

@@ -16,12 +16,13 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
+use fos_abi::Identity;
 use fos_messages::custody::{CustodyClient, Refusal, Return, Totals};
 use fos_messages::names::DirectoryKey;
 use fos_messages::pages::{Account, Freed, ORDER_MAX, PagesError, RUNS_MAX, Range, Run, Statistics, Wanted};
 use fos_messages::rpc::{Address, CallError, Instead};
 use fos_runtime::fleet::Member;
-use fos_runtime::{Runtime, Within};
+use fos_runtime::{Instant, Runtime, Within};
 
 /// How long the custodian may take: it answers each message when it takes it.
 const CUSTODIAN_WITHIN: Duration = Duration::from_secs(5);
@@ -46,6 +47,8 @@ pub struct Server {
     last_tag: Cell<u64>,
     /// Steps under way.
     steps: Cell<usize>,
+    /// Requests for which frames are gathered.
+    gatherings: Cell<usize>,
     is_in_doubt: Cell<bool>,
     is_counting: Cell<bool>,
     /// How often was read what is kept here.
@@ -65,6 +68,19 @@ pub(crate) struct Step<'a>(&'a Cell<usize>);
 impl Drop for Step<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
+    }
+}
+
+/// A request for which frames are gathered.
+struct Gathering<'a> {
+    until: Instant,
+    assembles: u32,
+    all: &'a Cell<usize>,
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        self.all.set(self.all.get() - 1);
     }
 }
 
@@ -91,6 +107,7 @@ impl Server {
             figures: Cell::default(),
             last_tag: Cell::default(),
             steps: Cell::default(),
+            gatherings: Cell::default(),
             is_in_doubt: Cell::default(),
             is_counting: Cell::default(),
             counts: Cell::default(),
@@ -184,7 +201,7 @@ impl Server {
         if frames == 0 || order > ORDER_MAX || !frames.is_multiple_of(size(order)) {
             return Err(PagesError::BadRequest.into());
         }
-        let (mut until, mut assembles) = (None, ASSEMBLES_MAX);
+        let mut gathering: Option<Gathering<'_>> = None;
         loop {
             let step = self.begin().await;
             let taken = self.stock.borrow_mut().take(frames, order);
@@ -192,24 +209,41 @@ impl Server {
                 return self.give(asker, tag, ranges).await;
             }
             drop(step);
-            let until = *until.get_or_insert(self.runtime.port().now().after(GATHER_WITHIN));
             self.is_within_quota(asker, frames).await?;
-            if self.gather(frames, order).await {
+            let gathering = gathering.get_or_insert_with(|| self.begin_gathering());
+            let is_late = self.runtime.port().now() > gathering.until;
+            if !is_late
+                && (self.gather(frames, order).await || self.assemble_for(gathering, frames, order).await)
+            {
                 continue;
             }
-            let is_assembled = assembles > 0 && self.assemble(order_wanted(frames, order)).await;
-            assembles -= u32::from(is_assembled);
-            if !is_assembled {
-                if !self.custody.has_blocks(frames, order).await.unwrap_or(true) {
-                    return self.refuse(asker, tag).await;
-                }
-                if self.runtime.port().now() > until {
-                    // Whoever has them does not answer, or has ended and is not buried yet: it will.
-                    return Err(Instead::NotNow);
-                }
-                self.runtime.sleep(AGAIN_AFTER).await;
+            if !self.custody.has_blocks(frames, order).await.unwrap_or(true) {
+                return self.refuse(asker, tag).await;
             }
+            if is_late {
+                // Whoever has them does not answer, or has ended and is not buried yet, or gathers itself.
+                return Err(Instead::NotNow);
+            }
+            self.runtime.sleep(AGAIN_AFTER).await;
         }
+    }
+
+    fn begin_gathering(&self) -> Gathering<'_> {
+        self.gatherings.set(self.gatherings.get() + 1);
+        let until = self.runtime.port().now().after(GATHER_WITHIN);
+        Gathering { until, assembles: ASSEMBLES_MAX, all: &self.gatherings }
+    }
+
+    /// Whether another member may have what is kept here: of two that both lack something, one goes first, or each would take
+    /// from the other for ever what the other has just taken.
+    pub(crate) fn yields_to(&self, to: Identity) -> bool {
+        self.gatherings.get() == 0 || to.0 < self.identity()
+    }
+
+    async fn assemble_for(&self, gathering: &mut Gathering<'_>, frames: u64, order: u8) -> bool {
+        let is_assembled = gathering.assembles > 0 && self.assemble(order_wanted(frames, order)).await;
+        gathering.assembles -= u32::from(is_assembled);
+        is_assembled
     }
 
     /// The most that a process may hold if nobody has said otherwise: an eighth is left for others.
