@@ -352,7 +352,7 @@ fn sweep_slot(job: &Job, here: &'static Core) -> Option<Step> {
         },
     }?;
     job.bytes()[SWEEP_SPACE] = reference_to(space).0;
-    if index >= space.slot_count() {
+    if index >= space.slots_used() {
         // SAFETY: spaces in the list of this core are in place until this core takes them out.
         let next = unsafe { space.next_at_home.get().as_ref() }?;
         job.bytes()[SWEEP_SPACE] = reference_to(next).0;

@@ -9,7 +9,7 @@
 //! | 4 | leaves its space | what was attached is dropped | its capabilities are dropped, tables emptied |
 //! | last | grace period, frames are ordinary memory again | same | same |
 
-use crate::arch::machine::paging::{Entry, LEVELS, index_at, table_at};
+use crate::arch::machine::paging::{ENTRIES, Entry, LEVELS, index_at, table_at};
 use crate::arch::machine::power_off;
 use crate::calls::unmap_mailbox_page;
 use crate::capabilities::{leave_parent, note_invalidation};
@@ -327,7 +327,7 @@ fn space_step(job: &'static Job, here: &'static Core) -> Step {
 fn drop_all(job: &Job, here: &'static Core, space: &'static Space) -> Step {
     for _ in 0..CHUNK_STEPS {
         let index = job.cursor[1].get() as usize;
-        if index >= space.slot_count() {
+        if index >= space.slots_used() {
             next(job, if space.had_children.get() { 4 } else { 5 });
             drops::begin_sweep(job);
             return Step::Again;
@@ -365,7 +365,10 @@ fn empty_at(space: &'static Space, page: u64) -> u64 {
         let entry = table.get(index);
         let size = 1u64 << (9 * level);
         if !entry.is_present() {
-            break (page / size + 1) * size;
+            // No more of them at once than take as long as unmapping a page.
+            let few = index..ENTRIES.min(index + CHUNK_STEPS / 4);
+            let empty = few.take_while(|at| !table.get(*at).is_present());
+            break (page / size + empty.count() as u64) * size;
         }
         if level == 0 || entry.is_huge() {
             forget_entry(table.swap(index, Entry::EMPTY), size);

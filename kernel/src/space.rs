@@ -168,9 +168,9 @@ impl Space {
 
     // The capability table.
 
-    /// How many slots there are.
-    pub fn slot_count(&self) -> usize {
-        self.slots
+    /// All slots from this one on are empty, and always were. Home core only.
+    pub fn slots_used(&self) -> usize {
+        self.unused.get()
     }
     /// A slot by index.
     #[inline(always)]
@@ -491,7 +491,7 @@ impl Space {
     fn active_cores(&self) -> impl Iterator<Item = &'static Core> + '_ {
         self.active.iter().enumerate().flat_map(|(word, bits)| {
             let bits = bits.load(Ordering::SeqCst);
-            (0..64)
+            (0..64 - bits.leading_zeros())
                 .filter(move |bit| bits >> bit & 1 == 1)
                 .filter_map(move |bit| cores::get((word * 64) as u16 + bit as u16))
         })

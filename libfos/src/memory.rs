@@ -4,6 +4,7 @@
 //! out, and words are read and written as atomics. Who unmaps gives the `Mapping` up, so the compiler sees that nothing
 //! borrowed from it is left.
 
+use core::ops::Range;
 use core::sync::atomic::AtomicU64;
 
 use fos_abi::Error;
@@ -245,10 +246,16 @@ impl Mapping {
 
     /// Clears all of it; does nothing to one that is read only.
     pub fn zero(&self) {
-        if let Ok(start) = self.check(0, self.length(), true) {
-            // SAFETY: `check` found all of it mapped writable, and it is no Rust object.
-            unsafe { core::ptr::write_bytes(start, 0, self.length()) };
-        }
+        let _ = self.clear(0..self.length());
+    }
+
+    /// Clears these bytes.
+    pub fn clear(&self, bytes: Range<usize>) -> Result<(), OutOfBounds> {
+        let length = bytes.end.checked_sub(bytes.start).ok_or(OutOfBounds)?;
+        let start = self.check(bytes.start, length, true)?;
+        // SAFETY: `check` found them mapped writable, and they are no Rust object.
+        unsafe { core::ptr::write_bytes(start, 0, length) };
+        Ok(())
     }
 
     /// All of it as words that others may change. Writing to one that is read only faults.
@@ -290,6 +297,11 @@ mod tests {
         assert_eq!(bytes, [7, 1, 2, 3, 7]);
         assert_eq!(mapping.write(2 * PAGE_SIZE - 2, &[1, 2, 3]), Err(OutOfBounds));
         assert_eq!(mapping.read(usize::MAX, &mut bytes), Err(OutOfBounds));
+        assert_eq!(mapping.clear(PAGE_SIZE + 1..PAGE_SIZE + 4), Ok(()));
+        assert_eq!(mapping.read(PAGE_SIZE, &mut bytes), Ok(()));
+        assert_eq!(bytes, [2, 0, 0, 0, 7]);
+        assert_eq!(mapping.clear(0..2 * PAGE_SIZE + 1), Err(OutOfBounds));
+        assert_eq!(mapping.clear(Range { start: 2, end: 1 }), Err(OutOfBounds));
         mapping.zero();
         assert_eq!(mapping.read(PAGE_SIZE, &mut bytes), Ok(()));
         assert_eq!(bytes, [0; 5]);

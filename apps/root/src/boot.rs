@@ -21,6 +21,7 @@ use libfos::clock::{Clock, Deadline};
 use libfos::mailbox::Mailbox;
 use libfos::memory::MemoryError;
 
+use crate::files::Files;
 use crate::keeping::Keeping;
 use crate::link::{Link, TASK_PATIENCE};
 use crate::memory::Frames;
@@ -91,7 +92,7 @@ pub fn begin(facts: &'static BootFacts, talk: &Talk) -> Result<Server, BootError
         identity,
         clock: Clock::new(facts.tsc_hz),
         talk: *talk,
-        archive,
+        files: Files::new(archive),
         image,
         frames,
         keeping: Keeping::new(in_custody),

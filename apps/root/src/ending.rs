@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 
 use fos_abi::Key;
+use fos_abi::capability::Handle;
 use fos_abi::mailbox::EndReason;
 use fos_abi::space::MapFlags;
 use fos_abi::thread::FaultReport;
@@ -88,7 +89,10 @@ impl Server {
         program.usage = used(program, self.facts.tsc_hz);
         let (piece, watch, identity) = (program.piece.take(), program.watch, program.identity);
         let keys = core::mem::take(&mut program.keys);
+        let (objects, mapped) = (program.objects, core::mem::take(&mut program.mapped));
+        program.files.clear();
         self.registry.forget(number);
+        take_apart(&objects, &mapped);
         let returned = piece.map_or(Ok(()), |piece| self.frames.give_back(piece));
         // What it held is given up now that its space is no more.
         self.keeping.ended(identity);
@@ -154,6 +158,26 @@ impl Server {
             self.talk.say(format_args!("a stack stays mapped: {error:?}"));
         }
         text
+    }
+}
+
+/// Ends a program's space and all that was built in it, then what root made for it, one by one. What is left afterwards was
+/// derived by the program and given away: giving the piece back finds that by looking through all tables, which takes longer
+/// than all of this, and happens only if there is any.
+fn take_apart(objects: &[Handle], mapped: &[Handle]) {
+    for object in objects {
+        // The space takes the thread with it, and the tables are free when it is gone.
+        if calls::destroy(*object).is_ok() {
+            let _ = calls::cap_delete(*object);
+        }
+    }
+    give_up(mapped);
+}
+
+/// Gives up capabilities by which something was mapped. What is refused went before.
+pub fn give_up(mapped: &[Handle]) {
+    for handle in mapped {
+        let _ = calls::frames_unmap(*handle).and_then(|()| calls::cap_delete(*handle));
     }
 }
 

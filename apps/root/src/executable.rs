@@ -44,6 +44,13 @@ pub struct Segment {
     pub file: Range<usize>,
 }
 
+impl Segment {
+    /// Whether each process has its own. What nobody can write, all processes of a program have in common.
+    pub fn is_writable(&self) -> bool {
+        self.flags.contains(MapFlags::WRITE)
+    }
+}
+
 /// A program that can be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executable {

@@ -1,7 +1,7 @@
 //! Where things are in a native program's address space, and how many frames one program takes: all of them in one
 //! piece, so that ending the program is giving back one capability.
 
-use crate::executable::Executable;
+use crate::executable::{Executable, Segment};
 use core::ops::Range;
 use fos_abi::boot::{FACTS_ADDRESS, ROOT_STACK_TOP};
 use fos_abi::limits::PAGE_SIZE;
@@ -37,7 +37,7 @@ pub struct Layout {
     pub block: Range<u64>,
     /// The first stack.
     pub stack: Range<u64>,
-    /// The images' segments, in order.
+    /// The images' segments that can be written, in order. The others are shared.
     pub image: Range<u64>,
     /// The program's own frames.
     pub own: Range<u64>,
@@ -54,7 +54,7 @@ impl Layout {
             next += count;
             start..next
         };
-        let image = executables.iter().map(|executable| image_pages(executable)).sum();
+        let image = executables.iter().map(|executable| pages(executable, Segment::is_writable)).sum();
         Layout {
             space: part(SPACE_FRAMES as u64 + TABLE_FRAMES),
             thread: part(THREAD_FRAMES as u64),
@@ -73,9 +73,10 @@ impl Layout {
     }
 }
 
-/// Pages of an executable's segments.
-pub fn image_pages(executable: &Executable) -> u64 {
-    executable.segments.iter().map(|segment| segment.pages.end - segment.pages.start).sum()
+/// Pages of an executable's segments that are so.
+pub fn pages(executable: &Executable, is_so: impl Fn(&Segment) -> bool) -> u64 {
+    let segments = executable.segments.iter().filter(|segment| is_so(segment));
+    segments.map(|segment| segment.pages.end - segment.pages.start).sum()
 }
 
 /// Page tables that an executable's segments may need: one per begun 2 MiB, and two above for each segment.

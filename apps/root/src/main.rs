@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod boot;
 mod ending;
+mod files;
 mod grants;
 mod keeping;
 mod link;

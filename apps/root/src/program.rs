@@ -1,5 +1,6 @@
 //! Programs that run: what root remembers of each until nothing of it is left.
 
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -8,6 +9,7 @@ use fos_abi::capability::Handle;
 use fos_messages::control::RequestId;
 use fos_messages::processes::Usage;
 
+use crate::files::File;
 use crate::memory::Piece;
 use crate::serving::Asker;
 
@@ -97,6 +99,12 @@ pub struct Program {
     pub watch: Handle,
     /// The keys that root made for it.
     pub keys: Vec<Key>,
+    /// What it was made of.
+    pub files: Vec<Rc<File>>,
+    /// What was built for it: its space, the frames of the space's tables, its first thread.
+    pub objects: [Handle; 3],
+    /// By what was mapped there what it began with.
+    pub mapped: Vec<Handle>,
     /// How it ended, once it has.
     pub status: Option<u8>,
     /// What it had used then.

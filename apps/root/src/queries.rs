@@ -23,7 +23,7 @@ impl Server {
     }
 
     fn memory_row(&self) -> Row {
-        let (frames, free) = self.frames.count();
+        let (frames, free) = self.count_frames();
         let custody = self.keeping.custodian.borrow().totals();
         let (frames, free) = (frames + custody.frames, free + custody.free);
         let bytes = |frames: u64| frames * PAGE_SIZE as u64;

@@ -13,13 +13,13 @@ use fos_messages::image::Image;
 use fos_messages::programs::{self, ProgramsInterface};
 use fos_messages::start::{FromRoot, KeyBytes, ToRoot, key_name};
 use fos_messages::tickets::{self, TicketsInterface};
-use fos_root::archive::Archive;
 use fos_root::tickets::Book;
 use libfos::BootFacts;
 use libfos::clock::{Clock, Deadline};
 use libfos::mailbox::{Event, Mailbox, Message, Sender, select};
 use libfos::memory::Memory;
 
+use crate::files::Files;
 use crate::keeping::Keeping;
 use crate::link::{CONTROL, Link};
 use crate::memory::Frames;
@@ -43,8 +43,8 @@ pub struct Server {
     pub clock: Clock,
     /// What to say to people.
     pub talk: Talk,
-    /// The boot archive.
-    pub archive: Archive<'static>,
+    /// What was started of the boot archive.
+    pub files: Files,
     /// The image description.
     pub image: Image,
     /// The machine's frames.

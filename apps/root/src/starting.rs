@@ -5,6 +5,7 @@
 //! granted capabilities move over, and only then is the start block known, written and mapped. A failure at any
 //! step gives the whole piece back.
 
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -27,6 +28,8 @@ use libfos::calls;
 use libfos::mailbox::Mailbox;
 use libfos::memory::{Memory, MemoryError};
 
+use crate::ending::give_up;
+use crate::files::{File, fill};
 use crate::grants::{Grants, granted_frames};
 use crate::memory::{self, Frames, Piece};
 use crate::program::{Number, Program, Purpose, badge};
@@ -81,7 +84,8 @@ impl fmt::Display for StartError {
 }
 
 /// Names the step in which something was refused.
-trait During<T> {
+pub trait During<T> {
+    /// Says in which.
     fn during(self, step: &'static str) -> Result<T, StartError>;
 }
 
@@ -137,36 +141,53 @@ pub struct Ordered<'a> {
 }
 
 /// The files that make up one program.
-struct Files<'a> {
-    /// What runs first, with its bytes: the program itself, or the personality.
-    first: (Executable, &'a [u8]),
+struct Made {
+    /// What runs first: the program itself, or the personality.
+    first: Rc<File>,
     /// The program that a personality runs.
-    guest: Option<(Executable, &'a [u8])>,
+    guest: Option<Rc<File>>,
 }
 
-impl Files<'_> {
-    fn all(&self) -> impl Iterator<Item = &(Executable, &[u8])> {
+impl Made {
+    fn all(&self) -> impl Iterator<Item = &Rc<File>> {
         core::iter::once(&self.first).chain(&self.guest)
+    }
+
+    /// The segments that the process has for itself, with their file.
+    fn writable(&self) -> impl Iterator<Item = (&Rc<File>, &Segment)> {
+        self.all().flat_map(|file| {
+            let segments = file.executable.segments.iter().filter(|segment| segment.is_writable());
+            segments.map(move |segment| (file, segment))
+        })
     }
 }
 
 impl Server {
-    /// Starts a program; answers with its number.
+    /// Starts a program; answers with its number. If memory is short, what is kept for programs that do not run is given up for it.
     pub fn start(&mut self, command: &Command) -> Result<Number, StartError> {
+        match self.try_start(command) {
+            Err(StartError::OutOfMemory { .. }) if self.files.forget_unused(&mut self.frames) => {
+                self.try_start(command)
+            }
+            started => started,
+        }
+    }
+
+    fn try_start(&mut self, command: &Command) -> Result<Number, StartError> {
         if !self.programs.has_room() {
             return Err(StartError::TooMany);
         }
-        let files = self.files(command.program)?;
+        let files = self.made_of(command.program)?;
         let usual = if files.guest.is_some() { LINUX_FRAMES } else { NATIVE_FRAMES };
         let wanted = command.ordered.as_ref().and_then(|ordered| ordered.order.memory_frames);
         let own = wanted.map_or(usual, u64::from);
-        let executables: Vec<&Executable> = files.all().map(|(executable, _)| executable).collect();
+        let executables: Vec<&Executable> = files.all().map(|file| &file.executable).collect();
         let layout = Layout::new(&executables, own, granted_frames(command.granted()));
         let piece = take(&mut self.frames, layout.frames())?;
         let number = self.programs.next_number();
         let core = command.core % self.facts.cores.max(1) as u16;
-        let mut keys = Vec::new();
-        let built = self.build(&piece, &layout, &files, command, number, core, &mut keys);
+        let (mut keys, mut mapped) = (Vec::new(), Vec::new());
+        let built = self.build(&piece, &layout, &files, command, number, core, (&mut keys, &mut mapped));
         match built {
             Ok(built) => {
                 self.keeping.runs(built.identity, built.space);
@@ -187,6 +208,9 @@ impl Server {
                     thread: built.thread,
                     watch: built.watch,
                     keys,
+                    files: files.all().cloned().collect(),
+                    objects: [built.space, built.tables, built.thread],
+                    mapped,
                     status: None,
                     usage: Usage::default(),
                     output_taken: 0,
@@ -194,28 +218,29 @@ impl Server {
                 Ok(number)
             }
             Err(error) => {
-                self.undo(piece, &keys);
+                self.undo(piece, &keys, &mapped);
                 Err(error)
             }
         }
     }
 
-    fn files(&self, program: &image::Program) -> Result<Files<'static>, StartError> {
-        let load = |name: &str| {
-            let bytes = self.archive.find(name).ok_or_else(|| StartError::NoFile(name.to_string()))?;
-            let executable =
-                executable::parse(bytes).map_err(|error| StartError::Load(name.to_string(), error))?;
-            Ok((executable, bytes))
-        };
+    /// Frames in all, and those in which programs may be started.
+    pub fn count_frames(&self) -> (u64, u64) {
+        let (all, free) = self.frames.count();
+        (all, free + self.files.frames())
+    }
+
+    fn made_of(&mut self, program: &image::Program) -> Result<Made, StartError> {
+        let mut load = |name: &str| self.files.get(name, &mut self.frames, &mut self.memory);
         let own = load(program.file())?;
         match program.personality {
-            Personality::Native => Ok(Files { first: own, guest: None }),
+            Personality::Native => Ok(Made { first: own, guest: None }),
             Personality::Linux => {
                 let first = load(PERSONALITY_ENTRY)?;
-                if !executable::are_apart(&first.0, &own.0) {
+                if !executable::are_apart(&first.executable, &own.executable) {
                     return Err(StartError::Together(program.file().to_string()));
                 }
-                Ok(Files { first, guest: Some(own) })
+                Ok(Made { first, guest: Some(own) })
             }
         }
     }
@@ -225,14 +250,14 @@ impl Server {
         &mut self,
         piece: &Piece,
         layout: &Layout,
-        files: &Files,
+        files: &Made,
         command: &Command,
         number: Number,
         core: u16,
-        keys: &mut Vec<Key>,
+        (keys, mapped): (&mut Vec<Key>, &mut Vec<Handle>),
     ) -> Result<Built, StartError> {
         prepare(&mut self.memory, piece, layout, files).during("clearing and filling its memory")?;
-        let space = create_space(piece, layout, core).during("building its space")?;
+        let (space, tables) = create_space(piece, layout, core).during("building its space")?;
         let identity = calls::cap_read(space).during("reading its space's identity")?.identity;
         let cores = Handle::new(root_slot::CORES, 0);
         let thread = piece
@@ -252,17 +277,20 @@ impl Server {
             root: self.identity.0,
             keys: named_keys,
             handles: grants.handles,
-            guest: files.guest.as_ref().map(|(executable, _)| executable.guest.clone()),
+            guest: files.guest.as_ref().map(|file| file.executable.guest.clone()),
         };
         let length = write_block(&mut self.memory, piece, layout, &start)?;
-        map_all(piece, layout, files, space).during("mapping its memory")?;
+        map_own(piece, layout, files, space, length, mapped).during("mapping its memory")?;
+        for file in files.all() {
+            file.map_shared(space, mapped).during("mapping what it shares")?;
+        }
         let faults = keys.last().copied().unwrap_or_default();
-        set_up(thread, files.first.0.guest.entry, length, faults, identity)
+        set_up(thread, files.first.executable.guest.entry, length, faults, identity)
             .during("setting its thread up")?;
         let watch = calls::watch(thread, self.requests.handle(), badge(number, Purpose::Root))
             .during("watching its thread")?;
         calls::thread_resume(thread).during("letting it run")?;
-        Ok(Built { identity, space, thread, watch })
+        Ok(Built { identity, space, tables, thread, watch })
     }
 
     /// The keys of a program, by name; all that root made are also put into `made`, the one for faults last.
@@ -312,11 +340,12 @@ impl Server {
     }
 
     /// Takes back what a start that failed had taken.
-    fn undo(&mut self, piece: Piece, keys: &[Key]) {
+    fn undo(&mut self, piece: Piece, keys: &[Key], mapped: &[Handle]) {
         self.revoke_keys(keys);
         if let Err(error) = self.frames.give_back(piece) {
             self.talk.say(format_args!("frames of a program that did not start are lost: {error:?}"));
         }
+        give_up(mapped);
     }
 }
 
@@ -324,42 +353,43 @@ impl Server {
 struct Built {
     identity: u64,
     space: Handle,
+    tables: Handle,
     thread: Handle,
     watch: Handle,
 }
 
-fn take(frames: &mut Frames, count: u64) -> Result<Piece, StartError> {
+/// Takes a piece of so many frames.
+pub fn take(frames: &mut Frames, count: u64) -> Result<Piece, StartError> {
     frames.take(count).map_err(|error| match error {
         MemoryError::OutOfFrames => StartError::OutOfMemory { frames: count },
         error => StartError::Step("taking frames", error),
     })
 }
 
-/// Clears what others left, and copies the files' segments in.
-fn prepare(memory: &mut Memory, piece: &Piece, layout: &Layout, files: &Files) -> Result<(), MemoryError> {
-    for part in [&layout.block, &layout.stack, &layout.own, &layout.granted] {
+/// Clears what others left, and copies in the segments that can be written.
+fn prepare(memory: &mut Memory, piece: &Piece, layout: &Layout, files: &Made) -> Result<(), MemoryError> {
+    for part in [&layout.stack, &layout.own, &layout.granted] {
         memory::clear_used(memory, piece, part)?;
     }
+    if layout.image.is_empty() {
+        return Ok(());
+    }
     let mapping = memory::map(memory, piece, &layout.image, MapFlags::WRITE)?;
-    // What the file does not fill must be zero, whatever the frames held.
-    mapping.zero();
     let mut page = 0;
-    for (executable, bytes) in files.all() {
-        for segment in &executable.segments {
-            let written = mapping.write(memory::bytes(page) + segment.offset, &bytes[segment.file.clone()]);
-            debug_assert!(written.is_ok(), "the layout has room for every segment");
-            page += segment.pages.end - segment.pages.start;
-        }
+    for (file, segment) in files.writable() {
+        page += fill(&mapping, page, segment, file.bytes);
     }
     memory.unmap(mapping)?;
     Ok(())
 }
 
-fn create_space(piece: &Piece, layout: &Layout, core: u16) -> Result<Handle, Error> {
+/// A space, and the frames of its page tables.
+fn create_space(piece: &Piece, layout: &Layout, core: u16) -> Result<(Handle, Handle), Error> {
     let frames = piece.part(Rights::ALL, &layout.space)?;
     let space = calls::space_create(frames, TABLE_FRAMES as usize, u64::from(core))?;
-    calls::space_donate(space, piece.part(Rights::ALL, &layout.tables)?)?;
-    Ok(space)
+    let tables = piece.part(Rights::ALL, &layout.tables)?;
+    calls::space_donate(space, tables)?;
+    Ok((space, tables))
 }
 
 /// Moves over what the image grants, and the program's own frames.
@@ -406,6 +436,11 @@ fn environment(command: &Command, fleets: &[image::Policy]) -> Vec<(String, Stri
     }
 }
 
+/// The part of the start block that so many bytes need.
+fn used_block(layout: &Layout, length: u64) -> Range<u64> {
+    layout.block.start..layout.block.start + length.div_ceil(PAGE_SIZE as u64)
+}
+
 /// Writes the start block; answers with its length.
 fn write_block(
     memory: &mut Memory,
@@ -414,42 +449,61 @@ fn write_block(
     start: &Start,
 ) -> Result<u64, StartError> {
     let bytes = start.encode().map_err(|_| StartError::TooLong)?;
-    let mapping =
-        memory::map(memory, piece, &layout.block, MapFlags::WRITE).during("mapping its start block")?;
-    let written = mapping.write(0, &bytes);
+    let part = used_block(layout, bytes.len() as u64);
+    if part.end > layout.block.end {
+        return Err(StartError::TooLong);
+    }
+    let mapping = memory::map(memory, piece, &part, MapFlags::WRITE).during("mapping its start block")?;
+    let written = mapping.write(0, &bytes).and_then(|()| mapping.clear(bytes.len()..mapping.length()));
     memory.unmap(mapping).during("unmapping its start block")?;
     written.map(|()| bytes.len() as u64).map_err(|_| StartError::TooLong)
 }
 
-/// Maps segments, start block and stack in the program's space, each by a capability with no more rights than that.
-fn map_all(piece: &Piece, layout: &Layout, files: &Files, space: Handle) -> Result<(), Error> {
+/// Maps start block, stack and the segments that can be written in the program's space, each by a capability with no more rights
+/// than that.
+fn map_own(
+    piece: &Piece,
+    layout: &Layout,
+    files: &Made,
+    space: Handle,
+    block: u64,
+    mapped: &mut Vec<Handle>,
+) -> Result<(), Error> {
     let mut next = layout.image.start;
-    let segments = files.all().flat_map(|(executable, _)| &executable.segments);
-    for Segment { pages, flags, .. } in segments {
-        let count = pages.end - pages.start;
-        map_part(piece, &(next..next + count), space, pages.start * PAGE_SIZE as u64, *flags)?;
-        next += count;
+    for (_, Segment { pages, flags, .. }) in files.writable() {
+        let part = next..next + pages.end - pages.start;
+        next = part.end;
+        mapped.push(map_part(piece, &part, space, pages.start * PAGE_SIZE as u64, *flags)?);
     }
-    map_part(piece, &layout.block, space, BLOCK_ADDRESS, MapFlags::READ)?;
-    map_part(piece, &layout.stack, space, STACK_TOP - STACK_PAGES * PAGE_SIZE as u64, MapFlags::WRITE)
+    mapped.push(map_part(piece, &used_block(layout, block), space, BLOCK_ADDRESS, MapFlags::READ)?);
+    let bottom = STACK_TOP - STACK_PAGES * PAGE_SIZE as u64;
+    mapped.push(map_part(piece, &layout.stack, space, bottom, MapFlags::WRITE)?);
+    Ok(())
 }
 
-fn map_part(
+/// Maps a part of a piece in a space; answers with the capability that it is mapped by.
+pub fn map_part(
     piece: &Piece,
     part: &Range<u64>,
     space: Handle,
     address: u64,
     flags: MapFlags,
-) -> Result<(), Error> {
+) -> Result<Handle, Error> {
     let frames = piece.part(rights(flags), part)?;
     let pages = part.end - part.start;
     let mut done = 0;
     while done < pages {
         let count = (pages - done).min(fos_abi::limits::MAP_MAX as u64) as u32;
         let at = address + done * PAGE_SIZE as u64;
-        done += calls::space_map(space, frames, done as u32, count, at, flags)?;
+        match calls::space_map(space, frames, done as u32, count, at, flags) {
+            Ok(mapped) => done += mapped,
+            Err(error) => {
+                give_up(&[frames]);
+                return Err(error);
+            }
+        }
     }
-    Ok(())
+    Ok(frames)
 }
 
 /// The rights that a mapping needs.

@@ -106,7 +106,7 @@ impl Server {
             tickets: tickets as u32,
             prepared: prepared as u32,
             keys: self.programs.iter().map(|program| program.keys.len() as u32).sum(),
-            frames_free: self.frames.count().1,
+            frames_free: self.count_frames().1,
             own_free: self.memory.frames.free_frames(),
             threads,
             spaces,

@@ -219,9 +219,10 @@ impl Ledger {
 
     /// Orders changes as long as this is the epoch.
     async fn order(&self, epoch: u32) {
+        let mut is_quiet = false;
         while self.leads() == Some(epoch) {
             let seen = self.count();
-            if self.told.borrow().is_none() {
+            if self.told.borrow().is_none() && (core::mem::take(&mut is_quiet) || self.is_due()) {
                 self.take_batch();
             }
             let is_done = if self.told.borrow().is_some() {
@@ -229,13 +230,19 @@ impl Ledger {
             } else if self.settled.get() < self.made.get() {
                 self.settle(epoch).await
             } else {
-                self.changed(seen, LOOK_EVERY).await;
+                is_quiet = self.changed(seen, LOOK_EVERY).await == seen;
                 Some(())
             };
             if is_done.is_none() {
                 return;
             }
         }
+    }
+
+    /// Whether anything waits that should not wait for company, or a batch full of what may.
+    fn is_due(&self) -> bool {
+        let queue = self.queue.borrow();
+        queue.len() >= BATCH_MAX || queue.iter().any(|waiting| !waiting.change.may_wait())
     }
 
     fn take_batch(&self) {

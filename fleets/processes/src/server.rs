@@ -100,20 +100,21 @@ impl Processes for Clients {
         let asker = asker(&context, number);
         let deadline = self.runtime.port().now().after(WAIT_WITHIN);
         loop {
-            let seen = self.ledger.count();
-            let waited = match self.change(Change::Wait(asker, whom)).await? {
-                Done::Waited(waited) => waited,
-                _ => return Err(Instead::NotNow),
-            };
-            if waited != Waited::NotYet || !is_patient {
-                return Ok(waited);
-            }
-            let mut seen = seen;
-            while !self.may_have_ended(asker, whom) {
+            let mut seen = self.ledger.count();
+            // Most waits come before the end, and are nothing that all members must know.
+            while is_patient && !self.may_have_ended(asker, whom) {
                 if self.runtime.port().now() >= deadline {
                     return Ok(Waited::NotYet);
                 }
                 seen = self.ledger.changed(seen, deadline.since(self.runtime.port().now())).await;
+            }
+            match self.change(Change::Wait(asker, whom)).await? {
+                Done::Waited(Waited::NotYet) if is_patient => {}
+                Done::Waited(waited) => return Ok(waited),
+                _ => return Err(Instead::NotNow),
+            }
+            if self.runtime.port().now() >= deadline {
+                return Ok(Waited::NotYet);
             }
         }
     }
@@ -164,11 +165,12 @@ impl Processes for Clients {
 }
 
 impl Clients {
-    /// Whether a wait may come to something else than before, as far as this member knows.
+    /// Whether a wait may come to something else than that it is too early, as far as this member knows.
     fn may_have_ended(&self, asker: Asker, whom: Whom) -> bool {
         let Some(table) = self.ledger.table() else { return false };
         let Some(parent) = table.process(asker.identity) else { return true };
-        !matches!(table.ended_child(parent, whom), Ok(None))
+        let answers = table.records().get(&parent).map(|parent| parent.answers.find(asker.number));
+        answers != Some(Ok(None)) || !matches!(table.ended_child(parent, whom), Ok(None))
     }
 }
 

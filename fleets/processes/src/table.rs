@@ -55,6 +55,13 @@ pub enum Change {
     BeginSession(u64),
 }
 
+impl Change {
+    /// Whether nobody is kept waiting when it is made with the next change, or when there is nothing else to do.
+    pub fn may_wait(&self) -> bool {
+        matches!(self, Change::Forgotten(_))
+    }
+}
+
 /// What a change came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Done {

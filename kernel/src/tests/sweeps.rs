@@ -77,7 +77,7 @@ fn lend(from: &'static Space, frames: u64, to: &'static Space) -> u64 {
 }
 
 fn filled(space: &Space) -> usize {
-    (0..space.slot_count()).filter(|index| space.slot(*index).is_some_and(|slot| !slot.is_empty())).count()
+    (0..space.slots_used()).filter(|index| space.slot(*index).is_some_and(|slot| !slot.is_empty())).count()
 }
 
 /// Root lends to a program, which lends to a child that it made; both have derived from what they have.
@@ -230,7 +230,7 @@ fn a_second_destroy_leaves_what_was_built_in_the_same_frames() {
     let root = space();
     let frames = machine::give(root, Kind::Frames, machine::frames(1), 1);
     made_by(root, frames);
-    let owner = (0..root.slot_count())
+    let owner = (0..root.slots_used())
         .filter_map(|index| root.slot(index))
         .find(|slot| slot.read().is_some_and(|found| found.kind == Kind::Space));
     let owner = owner.unwrap();

@@ -1,7 +1,7 @@
 //! Files that can be loaded, and every reason why one can't.
 
 use crate::executable::{Executable, LoadError, PAGES_MAX, RESERVED, SEGMENTS_MAX, parse};
-use crate::layout::{BLOCK_ADDRESS, Layout, STACK_PAGES, STACK_TOP, image_pages};
+use crate::layout::{BLOCK_ADDRESS, Layout, STACK_PAGES, STACK_TOP, pages};
 use fos_abi::limits::{USER_END, USER_START};
 use fos_abi::space::MapFlags;
 use proptest::prelude::*;
@@ -74,7 +74,8 @@ fn a_plain_program_is_loaded() {
     let told: Vec<_> =
         executable.guest.segments.iter().map(|segment| (segment.start, segment.write)).collect();
     assert_eq!(told, [(0x40_0000, false), (0x40_2000, true)]);
-    assert_eq!(image_pages(&executable), 5);
+    assert_eq!(pages(&executable, |_| true), 5);
+    assert_eq!(pages(&executable, |segment| segment.is_writable()), 4);
 }
 
 #[test]
@@ -224,8 +225,7 @@ proptest! {
                 prop_assert!(RESERVED.iter().all(apart));
                 last = segment.pages.end;
             }
-            let pages: u64 = image_pages(&executable);
-            prop_assert!(pages <= PAGES_MAX && executable.segments.len() <= SEGMENTS_MAX);
+            prop_assert!(pages(&executable, |_| true) <= PAGES_MAX && executable.segments.len() <= SEGMENTS_MAX);
             let begins_there = |segment: &crate::executable::Segment| {
                 let first = segment.pages.start * 4096 + segment.offset as u64;
                 let bytes = first..first + segment.file.len() as u64;
@@ -233,7 +233,8 @@ proptest! {
             };
             prop_assert!(executable.segments.iter().any(begins_there));
             let layout = Layout::new(&[&executable], 256, 3);
-            prop_assert_eq!(layout.image.end - layout.image.start, image_pages(&executable));
+            let writable = pages(&executable, |segment| segment.is_writable());
+            prop_assert_eq!(layout.image.end - layout.image.start, writable);
             prop_assert_eq!(layout.granted.end - layout.granted.start, 3);
         }
     }
