@@ -20,6 +20,7 @@ pub mod console;
 pub mod frames;
 pub mod heap;
 pub mod mailbox;
+pub mod member;
 pub mod memory;
 pub mod named;
 pub mod naming;

@@ -1,8 +1,6 @@
 //! The demo fleet's terms. A member's device does one note after the other, so what a note waits for is known beforehand: sixteen
 //! under way wait 40 ms in a fleet of two, 27 in one of three, and 20 in one of four, which is enough.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::time::Duration;
 use fos_messages::names::{DirectoryKey, Path, PathError};
 use fos_runtime::fleet::{Charter, Marks};
@@ -32,16 +30,4 @@ pub fn charter(key: DirectoryKey, marks: Marks) -> Result<Charter, PathError> {
         redirect_above: Duration::from_millis(30),
         drain_within: Duration::from_secs(5),
     })
-}
-
-/// The arguments of a process that is to know the fleet's key.
-pub fn arguments(role: &str, key: DirectoryKey) -> Vec<String> {
-    let DirectoryKey([one, other]) = key;
-    [role.into(), one.to_string(), other.to_string()].into()
-}
-
-/// The key in such arguments, which follow the program's name.
-pub fn key(arguments: &[String]) -> Option<DirectoryKey> {
-    let word = |place: usize| arguments.get(place)?.parse().ok();
-    Some(DirectoryKey([word(2)?, word(3)?]))
 }

@@ -17,15 +17,13 @@ use libfos::root::{Root, programs};
 use libfos::server::Server;
 use libfos::{Start, println};
 
-use crate::fleet;
+use crate::fleet::{self, PATIENCE};
 use crate::server::NAME;
 use fos_demo::protocol::AdderClient;
 
 /// Calls in a row, and calls at once in as many rows.
 const CALLS: u64 = 1000;
 const AT_ONCE: u64 = 32;
-/// How long anything may take on a slow emulator with a busy host.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the server has to take up a call before it is ended.
 const BEFORE_THE_END: Duration = Duration::from_millis(20);
 /// The status of a program that is ended from outside: 128 + signal 9.
@@ -54,16 +52,14 @@ pub fn run(start: &Start) -> Result<(), String> {
     demo.end_under_a_call(first, to)?;
     let (_, to) = demo.start_server(3)?;
     demo.ask_in_a_row(to)?;
-    fleet::run(start, &demo.server, &demo.root)
+    fleet::run(start, &demo.server)
 }
 
 /// Shows a fleet under watch.
 pub fn run_watched(start: &Start) -> Result<(), String> {
     let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
-    let root = programs(start).ok_or("the image does not let the client start programs")?;
-    let root = ProgramsClient::new(server.runtime.within(PATIENCE), root);
-    fleet::run_watched(start, &server, &root)
+    fleet::run_watched(start, &server)
 }
 
 /// Ends every server of every fleet under load.
@@ -83,9 +79,7 @@ fn run_whole(
 ) -> Result<(), String> {
     let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
-    let root = programs(start).ok_or("the image does not let the client start programs")?;
-    let root = ProgramsClient::new(server.runtime.within(PATIENCE), root);
-    let demo = fleet::prepare(start, &server, &root)?;
+    let demo = fleet::prepare(start, &server)?;
     server.block_on(async move { show(&demo, memory).await })
 }
 

@@ -19,7 +19,8 @@ mod names;
 mod repaired;
 mod server;
 
-use libfos::{Start, println};
+use libfos::Start;
+use libfos::member::{serve, status};
 
 libfos::entry!(main);
 
@@ -30,13 +31,7 @@ fn main(start: &Start) -> u8 {
         Some("repaired") => client::run_repaired(start),
         Some("stopped") => client::run_stopped(start),
         Some("server") => server::run(start),
-        _ => server::run_process(start),
+        _ => serve(start, server::process),
     };
-    match ended {
-        Ok(()) => 0,
-        Err(reason) => {
-            println!("fleet: on core {}: {reason}", start.core);
-            1
-        }
-    }
+    status(start, ended)
 }

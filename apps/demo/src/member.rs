@@ -1,6 +1,6 @@
 //! One member of the demo fleet: the fleet library, with notes as its service.
 
-use crate::charter::{arguments, charter};
+use crate::charter::charter;
 use crate::notes::{Book, Clients, Members};
 use crate::process::{Heard, Process};
 use crate::protocol::{NotesDispatcher, NotesInterface, NotesPeersDispatcher};
@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use fos_messages::names::DirectoryKey;
 use fos_messages::programs::Order;
 use fos_runtime::Care;
-use fos_runtime::fleet::{ByPrograms, Event, Member};
+use fos_runtime::fleet::{ByPrograms, Event, MEMBER, Member, arguments};
 
 /// What the image calls the program.
 pub const PROGRAM: &str = "demo-server";
@@ -17,7 +17,7 @@ pub const PROGRAM: &str = "demo-server";
 /// Serves until the fleet needs it no more.
 pub async fn run(process: Process, key: DirectoryKey) -> Result<(), String> {
     let Process { runtime, names, root, core, cores, policy, marks, say, hear, .. } = process;
-    let order = Order { program: PROGRAM.into(), arguments: arguments("member", key), core };
+    let order = Order { program: PROGRAM.into(), arguments: arguments(MEMBER, key), core };
     let care = Care { runtime: runtime.clone(), names: names.clone(), order: order.clone(), policy };
     let growth = ByPrograms::new(root, order, cores);
     let growth = care.permitted(growth);

@@ -1,6 +1,5 @@
 //! What a process of the demo is given by whoever runs it, and which role it then plays.
 
-use crate::charter::key;
 use crate::{loader, member};
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -8,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::Arguments;
 use fos_messages::image::Policy;
 use fos_messages::programs::ProgramsClient;
-use fos_runtime::fleet::{Event, Marks};
+use fos_runtime::fleet::{self, Event, Marks};
 use fos_runtime::{Names, Runtime, Within};
 
 /// Where a process finds itself.
@@ -47,9 +46,9 @@ pub enum Heard {
 
 /// Runs a member or a loader until it is over.
 pub async fn run(process: Process) -> Result<(), String> {
-    let key = key(&process.arguments).ok_or("the two words of the fleet's key are missing")?;
+    let key = fleet::key(&process.arguments)?;
     match process.arguments.get(1).map(String::as_str) {
-        Some("member") => member::run(process, key).await,
+        Some(fleet::MEMBER) => member::run(process, key).await,
         Some("loader") => loader::run(process, key).await,
         _ => Err("say `member` or `loader`, and the fleet's key".into()),
     }

@@ -11,16 +11,14 @@ use core::time::Duration;
 use fos_abi::Identity;
 use fos_demo::charter::FLEET;
 use fos_demo::show::Show;
-use fos_messages::names::{DirectoryKey, NAMING, Path};
+use fos_messages::names::{NAMING, Path};
 use fos_messages::pages;
-use fos_messages::programs::Order;
 use fos_messages::rpc::Address;
 use fos_messages::watchdog::{WATCHDOG, WatchdogClient};
-use fos_naming::nursery::{Event, Nursery};
-use fos_pages::charter::{MARKS, arguments, charter, found};
+use fos_naming::nursery::Event;
+use fos_pages::charter::{MARKS, charter, found};
 use fos_pages::member::PROGRAM;
-use fos_runtime::fleet::{ByPrograms, Growth};
-use fos_runtime::{Names, Permitted};
+use fos_runtime::Names;
 use libfos::memory::Memory;
 use libfos::println;
 
@@ -92,7 +90,7 @@ impl Demo {
     }
 
     async fn await_whole_without(&self, load: &Load, core: u16) -> Result<(), String> {
-        let deadline = self.runtime.port().now().after(STOPS_WITHIN);
+        let deadline = self.founder.runtime.port().now().after(STOPS_WITHIN);
         loop {
             let mut lacking = Vec::new();
             for (fleet, count) in WANTED {
@@ -104,11 +102,11 @@ impl Demo {
             if lacking.is_empty() {
                 return Ok(());
             }
-            if self.runtime.port().now() > deadline {
+            if self.founder.runtime.port().now() > deadline {
                 return Err(format!("not all fleets are whole without core {core}: {lacking:?}"));
             }
             load.failed()?;
-            self.runtime.sleep(LOOK_EVERY * 10).await;
+            self.founder.runtime.sleep(LOOK_EVERY * 10).await;
         }
     }
 
@@ -117,9 +115,9 @@ impl Demo {
         let names = self.start_kept_naming().await?;
         self.start_watchdog(&names).await?;
         self.start_pages(&names).await?;
-        let frames = Frames::begin(&self.runtime, &names, memory).await?;
+        let frames = Frames::begin(&self.founder.runtime, &names, memory).await?;
         let show = self.begin(&names).await?;
-        let made = NameLoad::begin(&self.runtime, &names, NAMES, self.root_key).await?;
+        let made = NameLoad::begin(&self.founder.runtime, &names, NAMES, self.founder.root_key).await?;
         show.grow().await?;
         Ok(Load { names, made, show, frames })
     }
@@ -136,32 +134,14 @@ impl Demo {
 
     /// Naming whose members are replaced.
     pub(crate) async fn start_kept_naming(&self) -> Result<Rc<Names>, String> {
-        let order = Order { program: "naming".into(), arguments: Vec::new(), core: NAMING_CORES[0] };
-        let growth = ByPrograms::new(self.root.clone(), order, (0..self.cores).collect());
-        let nursery = Nursery::new(&self.runtime, &self.starter, tell);
-        let mut members = Vec::new();
-        for core in NAMING_CORES {
-            let started = nursery.start(&*growth, Some(core), Vec::new()).await;
-            members.push(started.ok_or(format!("no member of naming comes to core {core}"))?);
-        }
-        let names = Names::new(self.runtime.clone(), self.starter.serving(), (0, self.core));
-        // This process is the starter.
-        names.follow(None);
-        let growth: Rc<dyn Growth> = Permitted::new(growth, &names, path(WATCHDOG)?, path(NAMING)?);
-        nursery.keep(&growth, &names, members);
+        let names = self.founder.kept_naming(&NAMING_CORES, tell).await?;
         println!("fleet: naming has {} members", NAMING_CORES.len());
         Ok(names)
     }
 
     async fn start_pages(&self, names: &Rc<Names>) -> Result<(), String> {
-        let port = self.runtime.port();
-        let key = DirectoryKey([port.random(), port.random()]);
-        let charter = charter(key, MARKS).map_err(|error| error.to_string())?;
-        let made = found(names, &charter, self.root_key).await;
-        made.map_err(|error| format!("{} is not made: {error}", charter.name))?;
-        let order = Order { program: PROGRAM.into(), arguments: arguments(key), core: NAMING_CORES[1] };
-        let started = self.root.start(&order).await;
-        started.map_err(|error| format!("root does not start a member of pages: {error}"))?;
+        let charter = charter(self.founder.new_key(), MARKS).map_err(|error| error.to_string())?;
+        self.founder.found(names, &charter, found, (PROGRAM, NAMING_CORES[1])).await?;
         self.await_members(names, &charter.name, MARKS.members_min, None).await
     }
 
@@ -170,7 +150,7 @@ impl Demo {
         let members = self.members(&load.names, fleet).await?;
         for member in &members {
             let before = load.done();
-            let ended = self.root.fence(member.identity.0).await;
+            let ended = self.founder.root.fence(member.identity.0).await;
             ended.map_err(|error| format!("root does not end a member of {fleet}: {error}"))?;
             self.await_members(&load.names, fleet, members.len(), Some(member.identity)).await?;
             load.show.stretch().await?;
@@ -193,33 +173,33 @@ impl Demo {
         count: usize,
         ended: Option<Identity>,
     ) -> Result<(), String> {
-        let deadline = self.runtime.port().now().after(PATIENCE);
+        let deadline = self.founder.runtime.port().now().after(PATIENCE);
         loop {
             let members = self.members(names, fleet).await.unwrap_or_default();
             let is_gone = members.iter().all(|member| Some(member.identity) != ended);
             if is_gone && members.len() >= count {
                 return Ok(());
             }
-            if self.runtime.port().now() > deadline {
+            if self.founder.runtime.port().now() > deadline {
                 return Err(format!("{fleet} has {} members instead of {count}: {members:?}", members.len()));
             }
-            self.runtime.sleep(LOOK_EVERY).await;
+            self.founder.runtime.sleep(LOOK_EVERY).await;
         }
     }
 
     /// Waits until the loads of naming and of pages have done something since.
     async fn await_stretch(&self, load: &Load, (rounds, names): (u64, usize)) -> Result<(), String> {
-        let deadline = self.runtime.port().now().after(PATIENCE);
+        let deadline = self.founder.runtime.port().now().after(PATIENCE);
         loop {
             load.failed()?;
             let (done, made) = load.done();
             if done >= rounds + STRETCH && made >= names + STRETCH as usize {
                 return Ok(());
             }
-            if self.runtime.port().now() > deadline {
+            if self.founder.runtime.port().now() > deadline {
                 return Err(format!("the loads stand still at {made} names"));
             }
-            self.runtime.sleep(LOOK_EVERY).await;
+            self.founder.runtime.sleep(LOOK_EVERY).await;
         }
     }
 
@@ -229,21 +209,21 @@ impl Demo {
         for fleet in FLEETS {
             let fleet = path(fleet)?;
             let all = fleet.child("members").map_err(|error| error.to_string())?;
-            let deadline = self.runtime.port().now().after(PATIENCE);
+            let deadline = self.founder.runtime.port().now().after(PATIENCE);
             loop {
                 let state = watchdog.state(fleet.clone()).await.map_err(|error| error.to_string())?;
                 let members = self.members(names, &all).await?;
                 if state.members as usize == members.len() {
                     break;
                 }
-                if self.runtime.port().now() > deadline {
+                if self.founder.runtime.port().now() > deadline {
                     let members: Vec<u64> = members.iter().map(|member| member.identity.0).collect();
                     return Err(format!(
                         "{} members of {fleet} are looked after: {members:?}",
                         state.members
                     ));
                 }
-                self.runtime.sleep(LOOK_EVERY * 10).await;
+                self.founder.runtime.sleep(LOOK_EVERY * 10).await;
             }
         }
         println!("fleet: the watchdog looks after every member of {} fleets", FLEETS.len());

@@ -4,32 +4,26 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::fmt::Arguments;
-use core::time::Duration;
 
 use fos_demo::charter::{FLEET, MARKS};
 use fos_demo::process::{self, Process};
 use fos_demo::protocol::{Adder, AdderDispatcher, Hanging, HangingDispatcher};
-use fos_messages::image::Policy;
-use fos_messages::names::{NamesStarterClient, STARTER};
-use fos_messages::programs::ProgramsClient;
 use fos_messages::rpc::{Context, Instead, Never};
-use fos_runtime::Names;
 use fos_runtime::fleet::Marks;
 use fos_runtime::port::{Class, Port};
 use libfos::clock::Clock;
+use libfos::member::{Begun, PATIENCE};
 use libfos::memory::Memory;
-use libfos::root::{Root, programs};
+use libfos::root::Root;
 use libfos::server::Server;
 use libfos::{Start, println};
 
 /// The name under which the server can be found.
 pub const NAME: &str = "demo";
-/// How long root, the starter of naming, or the start of a program may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves until somebody ends it.
 pub fn run(start: &Start) -> Result<(), String> {
-    let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
+    let mut memory = Memory::of_program(start).map_err(|error| format!("its own memory: {error:?}"))?;
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
     server.runtime.serve(Class::External, AdderDispatcher::new(Rc::new(Sums)));
     let key = server.port.address(Class::External).key;
@@ -40,30 +34,14 @@ pub fn run(start: &Start) -> Result<(), String> {
 }
 
 /// Plays its part in the demo fleet until that is over.
-pub fn run_process(start: &Start) -> Result<(), String> {
-    let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
-    let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
-    let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
-    let starter = Root::of_program(start)
-        .and_then(|root| root.find(&mut memory, STARTER, deadline))
-        .map_err(|error| format!("the starter of naming is not found: {error}"))?;
-    let root = programs(start).ok_or("the image does not let the fleet start programs")?;
-    let (runtime, core, cores) = (server.runtime.clone(), start.core as u16, start.cores as u16);
-    let arguments = start.arguments.clone();
-    let policy = Policy::all(&start.environment).into_iter().find(|policy| policy.name == FLEET);
+pub async fn process(begun: Begun) -> Result<(), String> {
+    let (root, policy) = (begun.programs()?, begun.policy(FLEET));
+    let Begun { runtime, names, core, cores, arguments, .. } = begun;
     if policy.is_some() {
-        server.runtime.serve(Class::External, HangingDispatcher::new(Rc::new(Hangs)));
+        runtime.serve(Class::External, HangingDispatcher::new(Rc::new(Hangs)));
     }
-    server.block_on(async move {
-        let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
-        let naming = starter.members().await.map_err(|error| error.to_string())?;
-        let names = Names::new(runtime.clone(), naming, (0, core));
-        names.follow(Some(starter));
-        let root = ProgramsClient::new(runtime.within(PATIENCE), root);
-        let cores = (0..cores).collect();
-        let (marks, hear) = (policy.as_ref().map_or(MARKS, Marks::from), Rc::new(|_| ()));
-        process::run(Process { runtime, names, root, core, cores, arguments, policy, marks, say, hear }).await
-    })
+    let (marks, hear) = (policy.as_ref().map_or(MARKS, Marks::from), Rc::new(|_| ()));
+    process::run(Process { runtime, names, root, core, cores, arguments, policy, marks, say, hear }).await
 }
 
 /// Says something about the fleet.

@@ -1,7 +1,7 @@
 //! The demonstration: a fleet that begins with one member, grows under load, loses its coordinator under load, has a member moved
 //! to another core under load, shrinks when the load is gone, and has every note that was acknowledged. Each step has a time in which it must come about.
 
-use crate::charter::{FLEET, LOADERS, MARKS, arguments, charter};
+use crate::charter::{FLEET, LOADERS, MARKS, charter};
 use crate::member::PROGRAM;
 use crate::process::Process;
 use crate::protocol::{LoaderClient, Progress};
@@ -227,7 +227,7 @@ impl Show {
     }
 
     async fn start(&self, role: &str, core: u16) -> Result<Started, String> {
-        let order = Order { program: PROGRAM.into(), arguments: arguments(role, self.key), core };
+        let order = Order { program: PROGRAM.into(), arguments: fleet::arguments(role, self.key), core };
         let started = self.process.root.start(&order).await;
         started.map_err(|error| format!("root does not start a {role}: {error}"))
     }

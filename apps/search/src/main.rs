@@ -10,20 +10,14 @@ extern crate alloc;
 mod show;
 mod start;
 
-use libfos::{Start, println};
+use libfos::Start;
+use libfos::member::{run, status};
 
 libfos::entry!(main);
 
 fn main(start: &Start) -> u8 {
-    let ended = match start.arguments.get(1).map(|role| role.as_str()) {
-        Some("member") => start::member(start),
-        _ => show::run(start),
-    };
-    match ended {
-        Ok(()) => 0,
-        Err(reason) => {
-            println!("search: on core {}: {reason}", start.core);
-            1
-        }
+    match start.arguments.get(1).map(|role| role.as_str()) {
+        Some("member") => run(start, start::member),
+        _ => status(start, show::run(start)),
     }
 }

@@ -1,7 +1,5 @@
 //! The fleet's terms.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::time::Duration;
 use fos_messages::knowledge::NAME;
 use fos_messages::names::{DirectoryKey, NameError, Path, PathError, Policy};
@@ -39,26 +37,7 @@ pub async fn found(
     names.set_policy(&charter.name, charter.key, Policy::Closest).await
 }
 
-/// What a process is that serves, in its first argument.
-pub const ROLE_MEMBER: &str = "member";
-/// What a process is that finds out about its core and ends.
+/// What a process is, in its first argument, that finds out about its core and ends.
 pub const ROLE_PROBE: &str = "probe";
 /// Said to a probe: the image keeps the core for what it names itself.
 pub const RESERVED: &str = "reserved";
-
-/// The arguments of a process that is to be a member.
-pub fn arguments(key: DirectoryKey) -> Vec<String> {
-    arguments_of(ROLE_MEMBER, key)
-}
-
-/// The arguments of a process in this role.
-pub fn arguments_of(role: &str, key: DirectoryKey) -> Vec<String> {
-    let DirectoryKey([one, other]) = key;
-    [role.into(), one.to_string(), other.to_string()].into()
-}
-
-/// The key in such arguments, which follow the program's name.
-pub fn key(arguments: &[String]) -> Option<DirectoryKey> {
-    let word = |place: usize| arguments.get(place)?.parse().ok();
-    Some(DirectoryKey([word(2)?, word(3)?]))
-}

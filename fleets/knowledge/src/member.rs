@@ -1,6 +1,6 @@
 //! One member of the fleet, from entering it to leaving it.
 
-use crate::charter::{arguments, charter, key};
+use crate::charter::charter;
 use crate::server::Server;
 use crate::service::{Clients, Members};
 use alloc::rc::Rc;
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use fos_messages::arbiter::{ArbiterDispatcher, ArbiterInterface, ArbiterPeersDispatcher};
 use fos_messages::knowledge::{KnowledgeDispatcher, KnowledgeInterface, KnowledgePeersDispatcher};
 use fos_messages::programs::{Order, ProgramsClient};
-use fos_runtime::fleet::{ByPrograms, Event, Marks, Member};
+use fos_runtime::fleet::{self, ByPrograms, Event, MEMBER, Marks, Member};
 use fos_runtime::{Names, Runtime, Within};
 
 /// What the image calls the program.
@@ -38,8 +38,8 @@ pub struct Process {
 /// Serves until the fleet needs it no more.
 pub async fn run(process: Process) -> Result<(), String> {
     let Process { runtime, names, root, core, cores, marks, hear, arguments: given } = process;
-    let key = key(&given).ok_or("the two words of the fleet's key are missing")?;
-    let order = Order { program: PROGRAM.into(), arguments: arguments(key), core };
+    let key = fleet::key(&given)?;
+    let order = Order { program: PROGRAM.into(), arguments: fleet::arguments(MEMBER, key), core };
     let growth = ByPrograms::new(root, order, cores);
     let charter = charter(key, marks).map_err(|error| error.to_string())?;
     let member = Member::new(&runtime, &names, charter, (0, core), growth, move |event| hear(event));

@@ -105,7 +105,7 @@ impl Server {
         key: DirectoryKey,
         facts: Vec<Fact>,
     ) -> Result<(), Instead<KnowledgeError>> {
-        if key != self.key {
+        if !key.opens(&self.key) {
             return Err(KnowledgeError::BadKey.into());
         }
         self.spread(facts).await

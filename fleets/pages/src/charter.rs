@@ -1,7 +1,5 @@
 //! The fleet's terms.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::time::Duration;
 use fos_messages::names::{DirectoryKey, NameError, Path, PathError, Policy};
 use fos_messages::pages::NAME;
@@ -42,16 +40,4 @@ pub async fn found(
 ) -> Result<(), CallError<NameError>> {
     fleet::found(names, charter, above).await?;
     names.set_policy(&charter.name, charter.key, Policy::Closest).await
-}
-
-/// The arguments of a process that is to be a member.
-pub fn arguments(key: DirectoryKey) -> Vec<String> {
-    let DirectoryKey([one, other]) = key;
-    ["member".into(), one.to_string(), other.to_string()].into()
-}
-
-/// The key in such arguments, which follow the program's name.
-pub fn key(arguments: &[String]) -> Option<DirectoryKey> {
-    let word = |place: usize| arguments.get(place)?.parse().ok();
-    Some(DirectoryKey([word(2)?, word(3)?]))
 }

@@ -1,6 +1,6 @@
 //! One member of the fleet, from entering it to leaving it.
 
-use crate::charter::{arguments, charter, key};
+use crate::charter::charter;
 use crate::cleaning::Cleaner;
 use crate::homecoming::News;
 use crate::server::Server;
@@ -15,7 +15,7 @@ use fos_messages::image::Policy;
 use fos_messages::pages::{PagesDispatcher, PagesInterface, PagesPeersDispatcher};
 use fos_messages::programs::{Order, ProgramsClient};
 use fos_messages::rpc::Address;
-use fos_runtime::fleet::{ByPrograms, Event, Marks, Member};
+use fos_runtime::fleet::{self, ByPrograms, Event, MEMBER, Marks, Member};
 use fos_runtime::port::Class;
 use fos_runtime::{Care, Names, Runtime, Within};
 
@@ -53,8 +53,8 @@ pub struct Process {
 /// Serves until the fleet needs it no more.
 pub async fn run(process: Process) -> Result<(), String> {
     let Process { runtime, names, root, custodian, core, cores, policy, marks, cleaner, hear, .. } = process;
-    let key = key(&process.arguments).ok_or("the two words of the fleet's key are missing")?;
-    let order = Order { program: PROGRAM.into(), arguments: arguments(key), core };
+    let key = fleet::key(&process.arguments)?;
+    let order = Order { program: PROGRAM.into(), arguments: fleet::arguments(MEMBER, key), core };
     let care = Care { runtime: runtime.clone(), names: names.clone(), order: order.clone(), policy };
     let growth = care.permitted(ByPrograms::new(root, order, cores));
     let charter = charter(key, marks).map_err(|error| error.to_string())?;

@@ -350,7 +350,7 @@ impl Server {
         process: u64,
         frames: u64,
     ) -> Result<(), Instead<PagesError>> {
-        if key != self.key {
+        if !key.opens(&self.key) {
             return Err(PagesError::BadKey.into());
         }
         match self.custody.set_limit(process, frames).await {

@@ -1,7 +1,7 @@
 //! What is registered under a name: members of a fleet, directories, and the rule by which a lookup answers one member.
 
 use crate::rpc::Address;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use fos_abi::Identity;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,17 @@ impl DirectoryKey {
     pub fn opens(&self, lock: &DirectoryKey) -> bool {
         core::hint::black_box((self.0[0] ^ lock.0[0]) | (self.0[1] ^ lock.0[1])) == 0
     }
+
+    /// As two words of a program's arguments.
+    pub fn to_words(self) -> [String; 2] {
+        self.0.map(|word| word.to_string())
+    }
+
+    /// What [`to_words`](Self::to_words) made, if it is that.
+    pub fn from_words(words: &[String]) -> Option<DirectoryKey> {
+        let [one, other] = words else { return None };
+        Some(DirectoryKey([one.parse().ok()?, other.parse().ok()?]))
+    }
 }
 
 impl core::fmt::Debug for DirectoryKey {
@@ -77,4 +88,20 @@ pub struct LoadFigure {
     pub requests: u32,
     /// How long one takes, in nanoseconds.
     pub service_nanoseconds: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_same_after_its_way_through_arguments() {
+        let key = DirectoryKey([u64::MAX, 0]);
+        let words = key.to_words();
+        assert_eq!(DirectoryKey::from_words(&words), Some(key));
+        assert_eq!(DirectoryKey::from_words(&words[..1]), None);
+        assert_eq!(DirectoryKey::from_words(&[]), None);
+        assert_eq!(DirectoryKey::from_words(&["1".into(), "-2".into()]), None);
+        assert_eq!(DirectoryKey::from_words(&["1".into(), "2".into(), "3".into()]), None);
+    }
 }

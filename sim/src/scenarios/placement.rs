@@ -22,7 +22,7 @@ use fos_messages::knowledge::{DISTANCE_LOCAL, FACTS_MAX, Fact, KnowledgeClient, 
 use fos_messages::names::{DirectoryKey, Path};
 use fos_messages::programs::{Order, ProgramsClient};
 use fos_messages::rpc::{Address, CallError, SendError};
-use fos_runtime::fleet::{ByPrograms, Charter, Event, Growth, Marks, Member, found};
+use fos_runtime::fleet::{ByPrograms, Charter, Event, Growth, MEMBER, Marks, Member, arguments, found};
 use fos_runtime::port::Class;
 use fos_runtime::{Claimant, Granted, Names, Placed, Placement, Priority, Runtime};
 use std::cell::{Cell, RefCell};
@@ -167,7 +167,7 @@ impl Ground {
             let begun = self.begun.get();
             self.begun.set(begun + 1);
             let core = cores[begun % cores.len()];
-            let arguments = if program == WORKER { Vec::new() } else { charter::arguments(KEY) };
+            let arguments = if program == WORKER { Vec::new() } else { arguments(MEMBER, KEY) };
             self.root.run(&Order { program: program.into(), arguments, core });
         }
     }

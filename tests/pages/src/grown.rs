@@ -7,6 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;
 
+use fos_init::wait_until;
 use fos_messages::pages::{PagesError, Pressure};
 use fos_messages::programs::Order;
 use fos_messages::rpc::CallError;
@@ -14,7 +15,7 @@ use libfos::pages::{BATCH, SupplyError};
 use libfos::println;
 
 use crate::fleet::Fleet;
-use crate::show::{HOLDER_CORE, wait_until};
+use crate::show::HOLDER_CORE;
 use crate::user::User;
 
 /// Pages in a row: more than root gave the program.

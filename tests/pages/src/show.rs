@@ -6,22 +6,20 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;
-use core::time::Duration;
 
+use fos_init::{Founder, LOOK_EVERY, PATIENCE};
 use fos_messages::pages::{Freed, ORDER_HUGE, PagesClient, PagesError, Pressure, Run, Wanted};
-use fos_messages::programs::{Order, ProgramsClient};
+use fos_messages::programs::Order;
 use fos_messages::rpc::CallError;
 use fos_runtime::{Names, Runtime};
 use libfos::memory::Memory;
-use libfos::root::programs;
 use libfos::server::Server;
 use libfos::{Start, println};
 
-use crate::fleet::{Fleet, starter};
+use crate::fleet::Fleet;
 use crate::grown;
-use crate::user::{HELD, PATIENCE, User};
+use crate::user::{HELD, User};
 
-pub const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// The core of the program that holds memory.
 pub const HOLDER_CORE: u16 = 1;
 /// The status of a program that touched what is not there.
@@ -30,17 +28,6 @@ const SEGMENT: u8 = 128 + 11;
 const SMALL: u64 = 32;
 const ROUNDS: u32 = 200;
 
-pub async fn wait_until(runtime: &Runtime, what: &str, is_so: impl Fn() -> bool) -> Result<(), String> {
-    let deadline = runtime.port().now().after(PATIENCE);
-    while !is_so() {
-        if runtime.port().now() > deadline {
-            return Err(format!("waited in vain for {what}"));
-        }
-        runtime.sleep(LOOK_EVERY).await;
-    }
-    Ok(())
-}
-
 fn text(error: CallError<PagesError>) -> String {
     error.to_string()
 }
@@ -48,12 +35,9 @@ fn text(error: CallError<PagesError>) -> String {
 pub fn run(start: &Start) -> Result<(), String> {
     let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
-    let root = programs(start).ok_or("the image does not let this program start others")?;
-    let introducer = starter(start, &server)?;
-    let (runtime, core) = (server.runtime.clone(), start.core as u16);
+    let founder = Founder::begin(start, &server)?;
     server.block_on(async move {
-        let root = ProgramsClient::new(runtime.within(PATIENCE), root);
-        let fleet = Fleet::start(runtime, root, introducer, core).await?;
+        let fleet = Fleet::start(founder).await?;
         println!("pages-test: the fleet has two members");
         let heard = Rc::new(Cell::new(Pressure::None));
         let hears = heard.clone();

@@ -6,25 +6,21 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::sync::atomic::Ordering;
-use core::time::Duration;
 
 use fos_abi::capability::Handle;
 use fos_abi::space::MapFlags;
-use fos_messages::names::{NamesStarterClient, Path, STARTER};
+use fos_init::PATIENCE;
+use fos_messages::names::Path;
 use fos_messages::pages::{
     Freed, NAME, ORDER_HUGE, PagesClient, PagesError, Pressure, RUNS_MAX, Run, Wanted,
 };
 use fos_messages::rpc::{Address, CallError};
 use fos_runtime::{Named, Names, Runtime};
-use libfos::clock::Clock;
+use libfos::member::{Begun, serve};
 use libfos::memory::{Memory, MemoryError};
 use libfos::pages::Growing;
-use libfos::root::Root;
-use libfos::server::Server;
 use libfos::{Start, calls, println};
 
-/// How long an answer may take, on a slow emulator with a busy host.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Frames that the holder holds.
 pub const HELD: u64 = 1024;
 /// Tells this program's own requests apart from those of its memory.
@@ -91,17 +87,8 @@ impl User {
 
 /// Holds memory until it is ended: some of it, or all that it gets.
 pub fn hold(start: &Start, is_hog: bool) -> Result<(), String> {
-    let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
-    let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
-    let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
-    let starter = Root::of_program(start)
-        .and_then(|root| root.find(&mut memory, STARTER, deadline))
-        .map_err(|error| error.to_string())?;
-    let (runtime, core) = (server.runtime.clone(), start.core as u16);
-    server.block_on(async move {
-        let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
-        let naming = starter.members().await.map_err(|error| error.to_string())?;
-        let names = Names::new(runtime.clone(), naming, (0, core));
+    serve(start, async move |begun| {
+        let Begun { runtime, names, memory, core, .. } = begun;
         let user = User::new(&runtime, &names, memory, |_| ())?;
         if is_hog {
             let (frames, why) = user.take_all().await?;

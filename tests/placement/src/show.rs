@@ -4,17 +4,16 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use fos_init::Founder;
 use fos_messages::arbiter::{Advice, ArbiterError, Claim, Report};
 use fos_messages::knowledge::{Near, Place};
 use fos_messages::names::DirectoryKey;
-use fos_messages::programs::ProgramsClient;
 use fos_messages::rpc::CallError;
 use libfos::memory::Memory;
-use libfos::root::programs;
 use libfos::server::Server;
 use libfos::{Start, println};
 
-use crate::fleet::{Fleet, PATIENCE, starter};
+use crate::fleet::Fleet;
 
 /// The owners that ask for cores here.
 const KEY: DirectoryKey = DirectoryKey([3, 4]);
@@ -26,12 +25,10 @@ fn at(core: u16) -> Place {
 pub fn run(start: &Start) -> Result<(), String> {
     let mut memory = Memory::of_program(start).map_err(|error| format!("{error:?}"))?;
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
-    let root = programs(start).ok_or("the image does not let this program start others")?;
-    let introducer = starter(start, &server)?;
-    let (runtime, core, cores) = (server.runtime.clone(), start.core as u16, start.cores as u16);
+    let founder = Founder::begin(start, &server)?;
+    let (core, cores) = (start.core as u16, start.cores as u16);
     server.block_on(async move {
-        let root = ProgramsClient::new(runtime.within(PATIENCE), root);
-        let fleet = Fleet::start(runtime, root, introducer, core).await?;
+        let fleet = Fleet::start(founder).await?;
         println!("placement-test: the fleet has two members");
         fleet.probe(cores).await?;
         known(&fleet, core, cores).await?;

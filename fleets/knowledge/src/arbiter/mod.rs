@@ -96,7 +96,7 @@ impl Arbiter {
 
     /// Whether the owner is unknown, or the key is its own.
     fn is_key(&self, owner: &str, key: DirectoryKey) -> bool {
-        self.owners.get(owner).is_none_or(|known| known.key == key)
+        self.owners.get(owner).is_none_or(|known| key.opens(&known.key))
     }
 
     fn has_room_for(&self, owner: &str) -> bool {

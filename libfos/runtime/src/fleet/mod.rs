@@ -7,11 +7,12 @@
 //!  meter, admission, gate                     at the doors: how loaded; whom to send elsewhere; whom not to hear
 //!  member, entering, changing, regulating,
 //!  moving, leaving, service                   a member's life, over the runtime
-//!  growth                                     how one more is started
+//!  growth, arguments                          how one more is started, and what it is told
 //! ```
 
 mod admission;
 mod agreement;
+mod arguments;
 mod changing;
 mod charter;
 mod entering;
@@ -30,6 +31,7 @@ mod roster;
 mod service;
 
 pub use agreement::Agreement;
+pub use arguments::{MEMBER, arguments, key};
 pub use charter::{Charter, CharterError, Event, found};
 pub use entering::EnterError;
 pub use fos_messages::fleet::{Figure, Seat};

@@ -6,10 +6,9 @@ use crate::world::{Process, World};
 use fos_messages::custody::{CustodyDispatcher, Range, With};
 use fos_messages::programs::{Order, Programs, ProgramsClient, ProgramsDispatcher, Refusal, Started};
 use fos_messages::rpc::{Address, Context, Instead};
-use fos_pages::charter::arguments;
 use fos_pages::member;
 use fos_root::custody::{Custodian, Service};
-use fos_runtime::fleet::{EnterError, Event};
+use fos_runtime::fleet::{EnterError, Event, MEMBER, arguments};
 use fos_runtime::port::Class;
 use fos_runtime::{Names, Priority};
 use std::cell::RefCell;
@@ -126,7 +125,7 @@ impl Root {
             custodian: self.process.address(Class::External),
             core,
             cores: self.cores.clone(),
-            arguments: ["pages".to_owned()].into_iter().chain(arguments(KEY)).collect(),
+            arguments: ["pages".to_owned()].into_iter().chain(arguments(MEMBER, KEY)).collect(),
             policy: None,
             marks: marks(),
             cleaner: Box::new(SimulatedCleaner { ledger: self.ledger.clone(), member: started.identity.0 }),
