@@ -12,8 +12,8 @@ use alloc::string::String;
 use fos_knowledge::charter::{MARKS, RESERVED, ROLE_PROBE};
 use fos_knowledge::member::{self, PROGRAM, Process};
 use fos_knowledge::probe::{self, Seen};
-use fos_messages::knowledge::Place;
-use fos_runtime::fleet;
+use fos_messages::knowledge::{NAME, Place};
+use fos_runtime::fleet::{self, Marks};
 use libfos::Start;
 use libfos::member::{Begun, run, tell};
 
@@ -24,14 +24,15 @@ fn main(start: &Start) -> u8 {
 }
 
 async fn serve(begun: Begun) -> Result<(), String> {
-    let root = begun.programs()?;
+    let (root, policy) = (begun.programs()?, begun.policy(NAME));
     let Begun { runtime, names, core, cores, arguments, .. } = begun;
     if arguments.get(1).is_some_and(|role| role == ROLE_PROBE) {
         let is_reserved = arguments.iter().any(|word| word == RESERVED);
         return probe::run(&runtime, &names, fleet::key(&arguments)?, seen(core, is_reserved)).await;
     }
     let hear = Rc::new(move |event| tell(PROGRAM, core, event));
-    member::run(Process { runtime, names, root, core, cores, arguments, marks: MARKS, hear }).await
+    let marks = policy.as_ref().map_or(MARKS, Marks::from);
+    member::run(Process { runtime, names, root, core, cores, arguments, policy, marks, hear }).await
 }
 
 fn seen(core: u16, is_reserved: bool) -> Seen {

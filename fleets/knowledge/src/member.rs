@@ -7,10 +7,11 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use fos_messages::arbiter::{ArbiterDispatcher, ArbiterInterface, ArbiterPeersDispatcher};
+use fos_messages::image::Policy;
 use fos_messages::knowledge::{KnowledgeDispatcher, KnowledgeInterface, KnowledgePeersDispatcher};
 use fos_messages::programs::{Order, ProgramsClient};
 use fos_runtime::fleet::{self, ByPrograms, Event, MEMBER, Marks, Member};
-use fos_runtime::{Names, Runtime, Within};
+use fos_runtime::{Care, Names, Runtime, Within};
 
 /// What the image calls the program.
 pub const PROGRAM: &str = "knowledge";
@@ -29,6 +30,8 @@ pub struct Process {
     pub cores: Vec<u16>,
     /// Its name and arguments.
     pub arguments: Vec<String>,
+    /// How the image wants the fleet looked after.
+    pub policy: Option<Policy>,
     /// The fleet's water marks.
     pub marks: Marks,
     /// Is told of what happens in the fleet.
@@ -37,10 +40,11 @@ pub struct Process {
 
 /// Serves until the fleet needs it no more.
 pub async fn run(process: Process) -> Result<(), String> {
-    let Process { runtime, names, root, core, cores, marks, hear, arguments: given } = process;
+    let Process { runtime, names, root, core, cores, policy, marks, hear, arguments: given } = process;
     let key = fleet::key(&given)?;
     let order = Order { program: PROGRAM.into(), arguments: fleet::arguments(MEMBER, key), core };
-    let growth = ByPrograms::new(root, order, cores);
+    let care = Care { runtime: runtime.clone(), names: names.clone(), order: order.clone(), policy };
+    let growth = care.permitted(ByPrograms::new(root, order, cores));
     let charter = charter(key, marks).map_err(|error| error.to_string())?;
     let member = Member::new(&runtime, &names, charter, (0, core), growth, move |event| hear(event));
     let member = member.map_err(|error| error.to_string())?;
@@ -51,10 +55,14 @@ pub async fn run(process: Process) -> Result<(), String> {
     let members = Rc::new(Members(server.clone()));
     member.serve_members(KnowledgePeersDispatcher::new(members.clone()));
     member.serve_members(ArbiterPeersDispatcher::new(members));
+    let minder = care.begin(&member);
     member.enter().await.map_err(|error| error.to_string())?;
     server.fetch().await;
     server.begin_beating();
     member.open().await.map_err(|error| error.to_string())?;
     member.last().await;
+    if let Some(minder) = minder {
+        minder.dismiss().await;
+    }
     Ok(())
 }

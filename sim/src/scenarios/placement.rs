@@ -158,7 +158,18 @@ impl Ground {
         let arguments = [order.program.clone()].into_iter().chain(order.arguments.clone()).collect();
         let (cores, marks) = (self.knowers.clone(), charter::MARKS);
         let hear = Rc::new(|_: Event| ());
-        Box::pin(member::run(member::Process { runtime, names, root, core, cores, arguments, marks, hear }))
+        let policy = None;
+        Box::pin(member::run(member::Process {
+            runtime,
+            names,
+            root,
+            core,
+            cores,
+            arguments,
+            policy,
+            marks,
+            hear,
+        }))
     }
 
     /// A fleet all of whose members ended at once is begun anew, on another core: the first may have stopped.
