@@ -137,12 +137,21 @@ pub struct Said {
     pub errors: String,
 }
 
-/// Runs a command to its end, its output collected, with a deadline.
+/// Runs a command to its end, its output collected, with a deadline. It reads nothing.
 pub fn collect(command: &mut Command, within: Duration) -> Result<Said> {
+    collect_with(command, Vec::new(), within)
+}
+
+/// The same for a command that reads this.
+pub fn collect_with(command: &mut Command, input: Vec<u8>, within: Duration) -> Result<Said> {
     use std::process::Stdio;
     let name = command.get_program().to_string_lossy().into_owned();
-    let mut child =
-        Child::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()), &[])?;
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let mut child = Child::start(command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()), &[])?;
+    if let Some(mut pipe) = child.process().stdin.take() {
+        // A command that ends before it has read all is not for this to judge.
+        std::thread::spawn(move || drop(std::io::Write::write_all(&mut pipe, &input)));
+    }
     let output = child.process().stdout.take().map(reader);
     let errors = child.process().stderr.take().map(reader);
     let Some(status) = child.wait_until(Instant::now() + within) else {

@@ -105,13 +105,16 @@ pub struct MachineArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ./fos run                                   the default image's own programs
+  ./fos run                                   all fleets of the system, and a shell: say help
+  echo list | ./fos run                       the same, with commands from a pipe
+  ./fos run -- shell -c stats                 the same, with commands as an argument
   ./fos run --image hello --cores 16          another image, more cores
   ./fos run -- busybox echo hello             prints hello, exit status 0
   ./fos run --panic stop-all --verbose -- busybox true
 
-Without COMMAND the image's default commands run, and the console is on stdout. With
-COMMAND its output alone is on stdout and stderr; the console is kept in .fos/console.log.")]
+With COMMAND, or where the image has a shell, stdin is read as far as that reads it, and its output
+alone is on stdout and stderr; the console is kept in .fos/console.log. Otherwise the image's
+default commands run, and the console is on stdout.")]
 pub struct RunArguments {
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -51,6 +51,8 @@ pub const GUESTS: &[Guest] = &[
     Guest { package: "fos-processes-test", kind: Kind::User },
     Guest { package: "fos-names", kind: Kind::User },
     Guest { package: "fos-search", kind: Kind::User },
+    Guest { package: "fos-init", kind: Kind::User },
+    Guest { package: "fos-shell", kind: Kind::User },
     Guest { package: "fos-fault", kind: Kind::User },
     Guest { package: "fos-hostile", kind: Kind::User },
     Guest { package: "fos-peers", kind: Kind::User },

@@ -20,6 +20,7 @@ pub mod accelerator;
 pub mod console;
 pub mod door;
 pub mod ending;
+pub mod input;
 pub mod qemu;
 pub mod symbols;
 
@@ -89,8 +90,8 @@ impl Machine {
         let console = Console::listen(console_port, options.symbols.clone(), show, sender.clone());
         let reader = control.try_clone().doing("preparing the control link")?;
         let (visitors, control) = (Arc::new(door::Visitors::default()), Arc::new(Mutex::new(control)));
-        let listening = visitors.clone();
-        std::thread::spawn(move || listen(reader, &sender, &listening));
+        let (listening, answering) = (visitors.clone(), control.clone());
+        std::thread::spawn(move || listen(reader, &sender, &listening, &answering));
         let (door, next_request) = (None, 1);
         Ok(Machine { child, started, control, door, visitors, events, console, errors, next_request })
     }
@@ -150,14 +151,26 @@ impl Machine {
     }
 
     /// Runs a command of the image to its end, and answers its exit status; `output` gets the stream's number and
-    /// what was written. `Err` with [`Code::NotFound`] when it never started.
+    /// what was written. It has no input. `Err` with [`Code::NotFound`] when it never started.
     pub fn run(
         &mut self,
         command: &[String],
         within: Option<Duration>,
+        output: impl FnMut(u8, &[u8]) -> Result<()>,
+    ) -> Result<i32> {
+        self.run_with(command, std::io::empty(), within, output)
+    }
+
+    /// As [`run`](Self::run), with what the command reads.
+    pub fn run_with(
+        &mut self,
+        command: &[String],
+        input: impl Read + Send + 'static,
+        within: Option<Duration>,
         mut output: impl FnMut(u8, &[u8]) -> Result<()>,
     ) -> Result<i32> {
         let id = self.request_id();
+        let input = input::Input::from(input, self.control.clone(), id);
         self.send(&ToGuest::Run { id, command: command.to_vec() })?;
         let deadline = within.map(|within| Instant::now() + within);
         loop {
@@ -165,6 +178,7 @@ impl Machine {
                 Some(Event::Control(ToHost::Output { id: of, stream, bytes }, _)) if of == id => {
                     output(stream, &bytes)?;
                 }
+                Some(Event::Control(ToHost::Reads { id: of }, _)) if of == id => input.read(),
                 Some(Event::Control(ToHost::Exited { id: of, status }, _)) if of == id => return Ok(status),
                 Some(Event::Control(ToHost::Failed { id: of, reason }, _)) if of == id => {
                     return Err(Failure::new(Code::NotFound, reason));
@@ -283,12 +297,22 @@ fn check_protocol(found: u16) -> Result<()> {
     Err(Failure::new(Code::Conflict, message).hint("run: ./fos build"))
 }
 
-fn listen(mut port: UnixStream, events: &Sender<Event>, visitors: &door::Visitors) {
+fn listen(
+    mut port: UnixStream,
+    events: &Sender<Event>,
+    visitors: &door::Visitors,
+    control: &Mutex<UnixStream>,
+) {
     let mut decoder = Decoder::<ToHost>::new();
     let mut buffer = [0; 16 * 1024];
     while let Ok(length @ 1..) = port.read(&mut buffer) {
         for outcome in decoder.push_all(&buffer[..length]) {
             let event = match outcome {
+                // A visitor's command has no input.
+                Ok(ToHost::Reads { id }) if door::is_visitors(id) => {
+                    input::give(control, id, &[]);
+                    None
+                }
                 Ok(message) => visitors.take(message).map(|message| Event::Control(message, Instant::now())),
                 Err(error) => Some(Event::Garbled(error)),
             };

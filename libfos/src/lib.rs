@@ -19,6 +19,7 @@ pub mod clock;
 pub mod console;
 pub mod frames;
 pub mod heap;
+pub mod input;
 pub mod mailbox;
 pub mod member;
 pub mod memory;

@@ -19,6 +19,9 @@ pub const PROTOCOL_VERSION: u16 = 1;
 /// The most payload bytes of one [`ToHost::Output`]; longer writes are split by the sender.
 pub const OUTPUT_BYTES_MAX: usize = 32 * 1024;
 
+/// The most bytes of one [`ToGuest::Input`].
+pub const INPUT_BYTES_MAX: usize = 768;
+
 /// Names one [`ToGuest::Run`] or [`ToGuest::Query`]; chosen by the host, never reused within a boot.
 pub type RequestId = u32;
 
@@ -58,6 +61,13 @@ pub enum ToGuest {
     PowerOff {
         /// The value to write.
         status: u8,
+    },
+    /// Input for a command, once for each [`ToHost::Reads`] of it. Not answered.
+    Input {
+        /// The run.
+        id: RequestId,
+        /// At most [`INPUT_BYTES_MAX`] bytes; none: the input has ended.
+        bytes: Vec<u8>,
     },
 }
 
@@ -108,6 +118,11 @@ pub enum ToHost {
         /// One row per thing asked about.
         rows: Vec<Row>,
     },
+    /// The program of this run reads its standard input. Answered by one [`ToGuest::Input`]; not sent again before that.
+    Reads {
+        /// The run.
+        id: RequestId,
+    },
 }
 
 /// What a [`ToGuest::Query`] asks about.
@@ -154,6 +169,7 @@ mod tests {
             ToGuest::Query { id: 2, what: Subject::Memory },
             ToGuest::Kill { id: 1 },
             ToGuest::PowerOff { status: ORDERLY },
+            ToGuest::Input { id: 1, bytes: vec![0; INPUT_BYTES_MAX] },
         ];
         let stream: Vec<u8> = to_guest.iter().flat_map(|message| encode(message).unwrap()).collect();
         let decoded: Vec<ToGuest> = Decoder::new().push_all(&stream).map(Result::unwrap).collect();

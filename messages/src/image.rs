@@ -18,7 +18,7 @@ use toml::Spanned;
 mod capability;
 mod policy;
 pub use capability::Capability;
-pub use policy::{FLEETS_MAX, MEMBERS_MAX, Policy, VARIABLE};
+pub use policy::{FLEETS_MAX, Lookup, MEMBERS_MAX, Policy, VARIABLE};
 
 /// Most cores a machine may have (a limit of this kernel; formats have 16 bits).
 pub const CORES_MAX: u16 = 255;
@@ -53,7 +53,9 @@ pub struct Image {
     pub fleets: Vec<Policy>,
     /// Other files of the boot archive.
     pub files: Vec<File>,
-    /// What a bare `./fos run` does: with `run=default` on the kernel's command line root runs these one after
+    /// What a bare `./fos run` runs over the control link, with its own input: a shell. None: it has the default commands run.
+    pub shell: Option<Vec<String>>,
+    /// What a bare `./fos run` does without a shell: with `run=default` on the kernel's command line root runs these one after
     /// another, each when the one before has ended and no [`Start::OneShot`] runs, and powers off after the last.
     pub default: Vec<Vec<String>>,
 }
@@ -170,6 +172,8 @@ struct Description {
     file: Vec<Spanned<File>>,
     #[serde(default)]
     default: Vec<Spanned<Vec<String>>>,
+    #[serde(default)]
+    shell: Option<Spanned<Vec<String>>>,
 }
 
 impl Image {
@@ -204,8 +208,10 @@ impl Description {
         let root_memory_bytes = root_memory_bytes.transpose()?;
         check_files(&self.file)?;
         check_programs(&self.program, &self.file, cores)?;
-        check_fleets(&self.fleet, &self.program)?;
-        check_default(&self.default, &self.program)?;
+        check_fleets(&self.fleet, &self.program, cores)?;
+        for command in self.default.iter().chain(&self.shell) {
+            check_command(command, &self.program)?;
+        }
         Ok(Image {
             name: self.name.into_inner(),
             description: self.description,
@@ -216,6 +222,7 @@ impl Description {
             fleets: self.fleet.into_iter().map(Spanned::into_inner).collect(),
             files: self.file.into_iter().map(Spanned::into_inner).collect(),
             default: self.default.into_iter().map(Spanned::into_inner).collect(),
+            shell: self.shell.map(Spanned::into_inner),
         })
     }
 }
@@ -326,11 +333,18 @@ fn check_shared_file(
     }
 }
 
-fn check_fleets(fleets: &[Spanned<Policy>], programs: &[Spanned<Program>]) -> Result<(), ImageError> {
+fn check_fleets(
+    fleets: &[Spanned<Policy>],
+    programs: &[Spanned<Program>],
+    cores: u16,
+) -> Result<(), ImageError> {
     let mut names = BTreeSet::new();
     for fleet in fleets {
         let (policy, span) = (fleet.get_ref(), fleet.span());
         policy.check().or_else(|message| refuse(message, span.clone()))?;
+        if policy.core >= cores {
+            return refuse(format!("fleet {:?} wants core {} of {cores}", policy.name, policy.core), span);
+        }
         if names.len() >= FLEETS_MAX {
             return refuse(format!("an image has at most {FLEETS_MAX} fleets"), span);
         }
@@ -348,14 +362,12 @@ fn check_fleets(fleets: &[Spanned<Policy>], programs: &[Spanned<Program>]) -> Re
     Ok(())
 }
 
-fn check_default(commands: &[Spanned<Vec<String>>], programs: &[Spanned<Program>]) -> Result<(), ImageError> {
-    for command in commands {
-        let Some(first) = command.get_ref().first() else {
-            return refuse("a default command is empty", command.span());
-        };
-        if !programs.iter().any(|program| program.get_ref().name == *first) {
-            return refuse(format!("default command {first:?} is no program of this image"), command.span());
-        }
+fn check_command(command: &Spanned<Vec<String>>, programs: &[Spanned<Program>]) -> Result<(), ImageError> {
+    let Some(first) = command.get_ref().first() else {
+        return refuse("a default command is empty", command.span());
+    };
+    if !programs.iter().any(|program| program.get_ref().name == *first) {
+        return refuse(format!("default command {first:?} is no program of this image"), command.span());
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::containers::ContainerPeersInterface;
 use crate::custody::{CustodyInterface, CustodyNewsInterface};
 use crate::echo::EchoInterface;
 use crate::fleet::{FleetInterface, FleetPeersInterface};
+use crate::founder::FounderInterface;
 use crate::knowledge::{KnowledgeInterface, KnowledgePeersInterface};
 use crate::lending::LendingPeersInterface;
 use crate::names::{NamePeersInterface, NamesInterface, NamesStarterInterface};
@@ -42,6 +43,7 @@ pub const ALL: &[Description] = &[
     Description::of::<ArbiterInterface>(),
     Description::of::<LendingPeersInterface>(),
     Description::of::<ArbiterPeersInterface>(),
+    Description::of::<FounderInterface>(),
 ];
 
 const _: () = {

@@ -16,6 +16,7 @@ pub mod control;
 pub mod custody;
 pub mod echo;
 pub mod fleet;
+pub mod founder;
 pub mod frame;
 pub mod image;
 pub mod interfaces;

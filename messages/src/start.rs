@@ -173,6 +173,12 @@ pub enum ToRoot {
         /// At most [`WIRE_BYTES_MAX`].
         bytes: Vec<u8>,
     },
+    /// "What does my standard input say next?" Answered by [`FromRoot::Input`] when there is some, or when it has ended: at once
+    /// for a program that the host does not run. A later one takes the place of one that was not answered yet.
+    Read {
+        /// Where the answer goes: a key with the right to send. What can't be sent there is kept for the next to ask.
+        answer: KeyBytes,
+    },
 }
 
 /// From root to the key that a [`ToRoot`] message named.
@@ -191,6 +197,11 @@ pub enum FromRoot {
     Unknown {
         /// The question.
         request: u64,
+    },
+    /// What the standard input says next.
+    Input {
+        /// At most [`crate::control::INPUT_BYTES_MAX`] bytes; none: it has ended.
+        bytes: Vec<u8>,
     },
 }
 

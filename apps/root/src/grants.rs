@@ -80,6 +80,7 @@ impl Grants {
             | Capability::Console
             | Capability::Control
             | Capability::Fencing
+            | Capability::Fleets
             | Capability::Programs
             | Capability::Custody
             | Capability::Tickets => Ok(()),

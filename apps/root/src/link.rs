@@ -114,6 +114,7 @@ impl Server {
                 self.kill(id);
             }
             ToGuest::PowerOff { status } => self.power_off(status),
+            ToGuest::Input { id, bytes } => self.input(id, bytes),
         }
     }
 

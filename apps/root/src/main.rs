@@ -13,6 +13,7 @@ mod boot;
 mod ending;
 mod files;
 mod grants;
+mod input;
 mod keeping;
 mod link;
 mod memory;

@@ -10,6 +10,7 @@ use fos_messages::control::RequestId;
 use fos_messages::processes::Usage;
 
 use crate::files::File;
+use crate::input::Input;
 use crate::memory::Piece;
 use crate::serving::Asker;
 
@@ -85,6 +86,12 @@ pub struct Program {
     pub is_control: bool,
     /// Whether the image lets it end what others started.
     pub may_fence: bool,
+    /// Whether the image lets it found fleets, as who starts others; and know the keys of those that were founded.
+    pub may_found: bool,
+    /// See [`Program::may_found`].
+    pub may_know_fleets: bool,
+    /// What it has not read of what the host gave for it.
+    pub input: Input,
     /// Its process, as the kernel stamps it on messages.
     pub identity: u64,
     /// Its core.

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use fos_abi::exit::ORDERLY;
 use fos_abi::{Error, Identity};
 use fos_messages::control::RequestId;
+use fos_messages::founder::FOUNDER;
 use fos_messages::image::Image;
 use fos_messages::programs::{self, ProgramsInterface};
 use fos_messages::start::{FromRoot, KeyBytes, ToRoot, key_name};
@@ -215,7 +216,7 @@ impl Server {
             ToRoot::Register { name, key } => self.register(number, &name, key),
             ToRoot::Lookup { request, name, answer } => {
                 let answer_to = Sender::new(answer.into());
-                let found = match self.registry.lookup(&name) {
+                let found = match self.registry.lookup(&name).filter(|_| self.may_find(number, &name)) {
                     Some((key, owner)) => FromRoot::Found { request, key, identity: self.identity_of(owner) },
                     None => FromRoot::Unknown { request },
                 };
@@ -223,14 +224,18 @@ impl Server {
                 // Who asks sees to it that the answer has room; who does not asks again.
                 let _ = answer_to.send(&bytes);
             }
-            ToRoot::Wire { bytes } => {
-                let is_its_driver =
-                    self.programs.get(number).is_some_and(|program| program.identity == sender.0);
-                if is_its_driver {
-                    self.wire(number, &bytes);
-                }
+            ToRoot::Wire { bytes } if self.identity_of(number) == sender.0 => self.wire(number, &bytes),
+            ToRoot::Read { answer } if self.identity_of(number) == sender.0 => {
+                self.read(number, answer.into())
             }
+            // Somebody else has its key.
+            ToRoot::Wire { .. } | ToRoot::Read { .. } => {}
         }
+    }
+
+    /// Whether the image lets a program find this name. Who founded the fleets tells their keys to whoever finds him.
+    fn may_find(&self, number: Number, name: &str) -> bool {
+        name != FOUNDER || self.programs.get(number).is_some_and(|program| program.may_know_fleets)
     }
 
     fn identity_of(&self, number: Number) -> u64 {
@@ -239,9 +244,10 @@ impl Server {
 
     fn register(&mut self, number: Number, name: &str, key: KeyBytes) {
         let Some(program) = self.programs.get(number) else { return };
-        // These two names are roles that root itself relies on.
+        // The first two names are roles that root itself relies on, the third one that those rely on who know all fleets.
         let entitled = match name {
             CONTROL => program.is_control,
+            FOUNDER => program.may_found,
             key_name::CONSOLE => program.run.is_none(),
             _ => true,
         };

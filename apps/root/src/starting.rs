@@ -31,6 +31,7 @@ use libfos::memory::{Memory, MemoryError};
 use crate::ending::give_up;
 use crate::files::{File, fill};
 use crate::grants::{Grants, granted_frames};
+use crate::input::Input;
 use crate::memory::{self, Frames, Piece};
 use crate::program::{Number, Program, Purpose, badge};
 use crate::server::Server;
@@ -126,6 +127,11 @@ impl<'a> Command<'a> {
         if self.is_confined() { &[] } else { &self.program.capabilities }
     }
 
+    /// Whether a key of this name is given to it by who orders it.
+    fn is_given(&self, name: &str) -> bool {
+        self.ordered.iter().any(|ordered| ordered.order.keys.iter().any(|(given, _)| given == name))
+    }
+
     fn is_confined(&self) -> bool {
         self.ordered.as_ref().is_some_and(|ordered| ordered.order.is_confined)
     }
@@ -201,6 +207,9 @@ impl Server {
                     is_task: command.is_task,
                     is_control: command.granted().contains(&Capability::Control),
                     may_fence: command.granted().contains(&Capability::Fencing),
+                    may_found: command.granted().contains(&Capability::Programs),
+                    may_know_fleets: command.granted().contains(&Capability::Fleets),
+                    input: Input::default(),
                     identity: built.identity,
                     core,
                     piece: Some(piece),
@@ -324,8 +333,10 @@ impl Server {
             keys.push((key_name::ERROR, make(&self.output, Purpose::Error)?));
         } else if let Some(console) = self.registry.key(key_name::CONSOLE).filter(|_| !command.is_confined())
         {
-            keys.push((key_name::OUT, console));
-            keys.push((key_name::ERROR, console));
+            let streams = [key_name::OUT, key_name::ERROR];
+            keys.extend(
+                streams.into_iter().filter(|name| !command.is_given(name)).map(|name| (name, console)),
+            );
         }
         if granted.contains(&Capability::Console)
             && let Some(console) = self.registry.key(key_name::CONSOLE)
@@ -334,7 +345,7 @@ impl Server {
         }
         keys.push((key_name::FAULTS, make(&self.requests, Purpose::Faults)?));
         let own = keys.into_iter().map(|(name, key)| (name.to_string(), key.into()));
-        // Whatever they are called, its own are found first.
+        // Whatever they are called, its own are found first. Of those the streams of its text may be given.
         let given = command.ordered.iter().flat_map(|ordered| &ordered.order.keys).cloned();
         Ok(own.chain(given).collect())
     }

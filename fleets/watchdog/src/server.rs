@@ -321,12 +321,15 @@ pub(crate) mod tests {
     use super::*;
     use alloc::string::ToString;
     use alloc::vec;
+    use fos_messages::image::Lookup;
     use fos_messages::rpc::Address;
 
     pub fn policy(name: &str) -> Policy {
         Policy {
             name: name.to_string(),
             program: "p".to_string(),
+            lookup: Lookup::default(),
+            core: 0,
             members_min: 1,
             members_max: 4,
             shrink_below_us: 1,

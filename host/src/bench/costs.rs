@@ -181,7 +181,8 @@ const PLACEMENT: [&str; 8] = [
 ];
 
 /// Handlers that are not asked in a scenario without faults, or that root does.
-const AS_A_RESPONSE: [&str; 10] = [
+const AS_A_RESPONSE: [&str; 11] = [
+    "Founder.fleets",
     "NamesStarter.enter",
     "NamesStarter.members",
     "NamesStarter.serves",

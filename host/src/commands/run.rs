@@ -1,5 +1,5 @@
-//! `fos run`: boot an image and do what it does by default, or run one command in it and be that command: its output
-//! on our stdout and stderr, its exit status ours.
+//! `fos run`: boot an image and do what it does by default, or run one command in it and be that command: its input from our
+//! stdin, its output on our stdout and stderr, its exit status ours. By default an image with a shell runs that.
 
 use super::Session;
 use crate::cli::{MachineArguments, RunArguments};
@@ -20,10 +20,12 @@ const DEFAULT_WITHIN: Duration = Duration::from_secs(30 * 60);
 
 /// Boots, runs, powers off.
 pub fn run(arguments: &RunArguments, session: Session) -> Result<u8> {
-    if arguments.command.is_empty() {
-        run_default(arguments, session)
-    } else {
-        run_command(arguments, session)
+    if !arguments.command.is_empty() {
+        return run_command(arguments, &arguments.command, session);
+    }
+    match image::load(&arguments.machine.image)?.0.shell {
+        Some(shell) => run_command(arguments, &shell, session),
+        None => run_default(arguments, session),
     }
 }
 
@@ -96,7 +98,7 @@ fn show_on_stdout(line: &str) {
 }
 
 /// One command, whose status is ours.
-fn run_command(arguments: &RunArguments, session: Session) -> Result<u8> {
+fn run_command(arguments: &RunArguments, command: &[String], session: Session) -> Result<u8> {
     let console: Show = arguments.verbose.then(|| {
         Box::new(|line: &str| drop(writeln!(std::io::stderr(), "{line}"))) as Box<dyn FnMut(&str) + Send>
     });
@@ -107,7 +109,7 @@ fn run_command(arguments: &RunArguments, session: Session) -> Result<u8> {
     };
     let mut kept = (Vec::new(), Vec::new());
     let within = arguments.timeout.map(Duration::from_secs);
-    let outcome = machine.run(&arguments.command, within, |stream, bytes| {
+    let outcome = machine.run_with(command, std::io::stdin(), within, |stream, bytes| {
         if session.json {
             if stream == STREAM_OUTPUT { &mut kept.0 } else { &mut kept.1 }.extend_from_slice(bytes);
             Ok(())
@@ -136,7 +138,7 @@ fn run_command(arguments: &RunArguments, session: Session) -> Result<u8> {
             "cores": ready.cores,
             "boot_seconds": ready.after.as_secs_f64(),
             "accelerator": options.accelerator.name(),
-            "command": arguments.command,
+            "command": command,
             "status": status,
             "stdout": String::from_utf8_lossy(&kept.0),
             "stderr": String::from_utf8_lossy(&kept.1),

@@ -21,6 +21,11 @@ const COMMANDS_MAX: usize = 16;
 /// How long a connection may take to say what it wants, and to take what it is told.
 const TALKS_WITHIN: Duration = Duration::from_secs(10);
 
+/// Whether a request is a visitor's.
+pub fn is_visitors(id: RequestId) -> bool {
+    id >= FIRST_REQUEST
+}
+
 /// Who waits for what root says of a request.
 #[derive(Debug, Default)]
 pub struct Visitors(Mutex<(RequestId, BTreeMap<RequestId, UnixStream>)>);
@@ -33,10 +38,11 @@ impl Visitors {
             | ToHost::Output { id, .. }
             | ToHost::Exited { id, .. }
             | ToHost::Failed { id, .. }
-            | ToHost::State { id, .. } => *id,
+            | ToHost::State { id, .. }
+            | ToHost::Reads { id } => *id,
             ToHost::Ready { .. } => return Some(message),
         };
-        if id < FIRST_REQUEST {
+        if !is_visitors(id) {
             return Some(message);
         }
         let is_last = matches!(message, ToHost::Exited { .. } | ToHost::Failed { .. });

@@ -25,6 +25,8 @@ pub enum Capability {
     Custody,
     /// `"tickets"`: have root start programs under tickets, and end whichever were. For members of the fleet `processes`.
     Tickets,
+    /// `"fleets"`: learn the keys of the image's fleets from the program that founded them ([`crate::founder`]).
+    Fleets,
     /// `"ports:0x3f8+8"`: `count` I/O ports from `first`.
     Ports {
         /// Lowest port.
@@ -54,7 +56,7 @@ impl TryFrom<String> for Capability {
         parse(&text).ok_or_else(|| {
             format!(
                 "{text:?} is no capability; known are \"console\", \"control\", \"cores\", \"power\", \
-                 \"fencing\", \"programs\", \"custody\", \"tickets\", \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
+                 \"fencing\", \"programs\", \"custody\", \"tickets\", \"fleets\", \"ports:0x3f8+8\", \"interrupt:4\", \"device:0xfeb00000+0x1000\" and \"frames:16M\" (whole pages)"
             )
         })
     }
@@ -71,6 +73,7 @@ fn parse(text: &str) -> Option<Capability> {
             "programs" => Some(Capability::Programs),
             "custody" => Some(Capability::Custody),
             "tickets" => Some(Capability::Tickets),
+            "fleets" => Some(Capability::Fleets),
             _ => None,
         };
     };

@@ -1,7 +1,7 @@
 //! How a fleet is to be looked after: a table `[[fleet]]` of an image. Root hands all of an image to the programs that may
 //! start others, as one line of words each in their environment; the watchdog and the fleets' own members read them there.
 
-use crate::names::Path;
+use crate::names::{self, Path};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -15,6 +15,47 @@ pub const MEMBERS_MAX: u32 = 128;
 /// Most fleets that an image may have.
 pub const FLEETS_MAX: usize = 16;
 
+/// A rule by which a look-up chooses a member of a fleet: those of [`names::Policy`] that need nothing more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lookup {
+    /// See [`names::Policy::LeastWait`].
+    #[default]
+    LeastWait,
+    /// See [`names::Policy::RoundRobin`].
+    RoundRobin,
+    /// See [`names::Policy::Closest`].
+    Closest,
+    /// See [`names::Policy::ShortestQueue`].
+    ShortestQueue,
+    /// See [`names::Policy::Sticky`].
+    Sticky,
+}
+
+impl Lookup {
+    const WORDS: [(&str, Lookup, names::Policy); 5] = [
+        ("least-wait", Lookup::LeastWait, names::Policy::LeastWait),
+        ("round-robin", Lookup::RoundRobin, names::Policy::RoundRobin),
+        ("closest", Lookup::Closest, names::Policy::Closest),
+        ("shortest-queue", Lookup::ShortestQueue, names::Policy::ShortestQueue),
+        ("sticky", Lookup::Sticky, names::Policy::Sticky),
+    ];
+
+    fn from_word(word: &str) -> Option<Lookup> {
+        Lookup::WORDS.iter().find(|(known, _, _)| *known == word).map(|(_, lookup, _)| *lookup)
+    }
+
+    fn to_word(self) -> &'static str {
+        Lookup::WORDS.iter().find(|(_, lookup, _)| *lookup == self).map_or("", |(word, _, _)| word)
+    }
+
+    /// The rule at naming.
+    pub fn policy(self) -> names::Policy {
+        let found = Lookup::WORDS.iter().find(|(_, lookup, _)| *lookup == self);
+        found.map_or_else(names::Policy::default, |(_, _, policy)| *policy)
+    }
+}
+
 /// A fleet's terms. Times have their units in their names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +64,12 @@ pub struct Policy {
     pub name: String,
     /// The program of the image that its members are.
     pub program: String,
+    /// By which rule a look-up of its name chooses a member, where the image has its fleets founded.
+    #[serde(default)]
+    pub lookup: Lookup,
+    /// Where its first member is started then.
+    #[serde(default)]
+    pub core: u16,
     /// Never fewer members.
     pub members_min: u32,
     /// Never more.
@@ -130,7 +177,8 @@ impl Policy {
 
     /// As one line of words.
     pub fn to_words(&self) -> String {
-        let mut words = format!("{} {}", self.name, self.program);
+        let (lookup, core) = (self.lookup.to_word(), self.core);
+        let mut words = format!("{} {} {lookup} {core}", self.name, self.program);
         for number in self.numbers() {
             words += &format!(" {number}");
         }
@@ -141,10 +189,14 @@ impl Policy {
     pub fn from_words(words: &str) -> Option<Policy> {
         let mut words = words.split(' ');
         let (name, program) = (words.next()?.to_string(), words.next()?.to_string());
+        let lookup = Lookup::from_word(words.next()?)?;
+        let core = words.next()?.parse().ok()?;
         let mut next = || words.next()?.parse::<u32>().ok();
         let policy = Policy {
             name,
             program,
+            lookup,
+            core,
             members_min: next()?,
             members_max: next()?,
             shrink_below_us: next()?,
@@ -187,6 +239,8 @@ mod tests {
         Policy {
             name: "/demo".to_string(),
             program: "demo-server".to_string(),
+            lookup: Lookup::Closest,
+            core: 3,
             members_min: 2,
             members_max: 4,
             shrink_below_us: 8000,

@@ -10,7 +10,7 @@ use crate::faults::Dangers;
 use crate::run::Figure;
 use crate::world::{Process, World};
 use fos_abi::Identity;
-use fos_messages::image::Policy;
+use fos_messages::image::{Lookup, Policy};
 use fos_messages::names::{DirectoryKey, NAMING, NameError, NamesClient, NamesStarterClient, Path};
 use fos_messages::programs::{Order, Refusal};
 use fos_messages::rpc::{Address, CallError};
@@ -232,6 +232,8 @@ fn policy() -> Policy {
     Policy {
         name: NAMING.to_owned(),
         program: "naming".to_owned(),
+        lookup: Lookup::default(),
+        core: 0,
         members_min: MEMBERS as u32,
         members_max: MEMBERS as u32,
         shrink_below_us: 1,

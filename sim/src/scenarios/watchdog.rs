@@ -16,7 +16,7 @@ use super::{Course, Scenario, naming_members};
 use crate::faults::Dangers;
 use crate::run::Figure;
 use crate::world::{Process, World};
-use fos_messages::image::Policy;
+use fos_messages::image::{Lookup, Policy};
 use fos_messages::names::{DirectoryKey, Path};
 use fos_messages::programs::{Order, ProgramsClient};
 use fos_messages::rpc::Address;
@@ -132,6 +132,8 @@ fn policy(name: &str, program: &str, silent_after_ms_min: u32) -> Policy {
     Policy {
         name: name.to_owned(),
         program: program.to_owned(),
+        lookup: Lookup::default(),
+        core: 0,
         members_min: MEMBERS as u32,
         members_max: MEMBERS as u32,
         shrink_below_us: 1,

@@ -75,9 +75,19 @@ pub async fn found(
     charter: &Charter,
     above: DirectoryKey,
 ) -> Result<(), CallError<NameError>> {
-    let members = charter.name.child("members").map_err(|_| CallError::Refused(NameError::TooLong))?;
-    for (path, above) in [(&charter.name, above), (&members, charter.key)] {
-        match names.make(path, above, charter.key, true).await {
+    make_names(names, &charter.name, charter.key, above).await
+}
+
+/// As [`found`], for who knows of the fleet's terms only its name and its key.
+pub async fn make_names(
+    names: &Names,
+    name: &Path,
+    key: DirectoryKey,
+    above: DirectoryKey,
+) -> Result<(), CallError<NameError>> {
+    let members = name.child("members").map_err(|_| CallError::Refused(NameError::TooLong))?;
+    for (path, above) in [(name, above), (&members, key)] {
+        match names.make(path, above, key, true).await {
             Ok(()) | Err(CallError::Refused(NameError::Exists)) => {}
             Err(error) => return Err(error),
         }

@@ -32,7 +32,7 @@ mod service;
 
 pub use agreement::Agreement;
 pub use arguments::{MEMBER, arguments, key};
-pub use charter::{Charter, CharterError, Event, found};
+pub use charter::{Charter, CharterError, Event, found, make_names};
 pub use entering::EnterError;
 pub use fos_messages::fleet::{Figure, Seat};
 pub use growth::{ByPrograms, Coming, Growth};

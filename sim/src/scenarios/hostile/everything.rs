@@ -14,6 +14,7 @@ use fos_messages::echo::{Echo, EchoDispatcher, Overflow, Refusal};
 use fos_messages::fleet::{
     Behind, Figure, Fleet, FleetDispatcher, FleetError, FleetPeers, FleetPeersDispatcher, Seat, Standing,
 };
+use fos_messages::founder::{Founder, FounderDispatcher, Progress as Founded};
 use fos_messages::knowledge::{
     Choice, Comparison, CoreView, Fact, Knowledge, KnowledgeDispatcher, KnowledgeError, KnowledgePeers,
     KnowledgePeersDispatcher, Near, NearMemory, Place, Route, Way,
@@ -70,6 +71,7 @@ fn servers() -> Vec<Rc<dyn Serve>> {
         KnowledgePeersDispatcher::new(least.clone()),
         ArbiterDispatcher::new(least.clone()),
         ArbiterPeersDispatcher::new(least.clone()),
+        FounderDispatcher::new(least.clone()),
         CustodyDispatcher::new(least.clone()),
         CustodyNewsDispatcher::new(least.clone()),
         PagesDispatcher::new(least.clone()),
@@ -186,6 +188,12 @@ impl ArbiterPeers for Least {
 
     fn kept(&self, _: Context, _: u32) -> Result<Option<Granted>, Instead<Never>> {
         Ok(None)
+    }
+}
+
+impl Founder for Least {
+    fn fleets(&self, _: Context, _: u32) -> Result<Founded, Instead<Never>> {
+        Ok(Founded::default())
     }
 }
 
