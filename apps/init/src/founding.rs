@@ -123,14 +123,24 @@ impl Founder {
         make: impl AsyncFn(&Names, &Charter, DirectoryKey) -> Result<(), CallError<NameError>>,
         (program, core): (&str, u16),
     ) -> Result<Founded, String> {
+        self.made(&charter.name, async |above| make(names, charter, above).await).await?;
+        self.first_member(charter.key, program, core).await
+    }
+
+    /// Makes a fleet's names, under the key of `/`, and tries again while naming does not.
+    pub async fn made(
+        &self,
+        name: &Path,
+        make: impl AsyncFn(DirectoryKey) -> Result<(), CallError<NameError>>,
+    ) -> Result<(), String> {
         let deadline = self.runtime.port().now().after(PATIENCE);
-        while let Err(error) = make(names, charter, self.root_key).await {
+        while let Err(error) = make(self.root_key).await {
             if self.runtime.port().now() > deadline {
-                return Err(format!("the names of {} are not made: {error}", charter.name));
+                return Err(format!("the names of {name} are not made: {error}"));
             }
             self.runtime.sleep(LOOK_EVERY).await;
         }
-        self.first_member(charter.key, program, core).await
+        Ok(())
     }
 
     /// Starts the first member of a fleet whose names are there.

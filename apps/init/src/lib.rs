@@ -1,6 +1,6 @@
 //! Founding fleets where there is nothing yet: naming first, whose members only their starter can introduce to each other, then
-//! any other by its names, a key, and a first member, which makes itself as many as its fleet wants. For
-//! programs that found some to try or to show them.
+//! any other by its names, a key, and a first member, which makes itself as many as its fleet wants. For `init`, which
+//! founds all fleets of an image, and for programs that found some to try or to show them.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod document;
 pub mod tree;
+pub mod walk;
 
 use alloc::vec::Vec;
 use fos_messages::names::{Description, Path};

@@ -12,9 +12,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use fos_messages::names::{NameError, NamesStarterClient, Path, STARTER};
-use fos_messages::rpc::{Address, CallError};
-use fos_names::{FAILED, LISTED, NOT_FOUND, Names, USAGE, document, tree};
+use fos_messages::names::{NamesStarterClient, Path, STARTER};
+use fos_messages::rpc::Address;
+use fos_names::walk::{Failure, read};
+use fos_names::{FAILED, LISTED, NOT_FOUND, USAGE, document, tree};
 use fos_runtime::{Names as Naming, Runtime};
 use libfos::clock::Clock;
 use libfos::memory::Memory;
@@ -28,9 +29,6 @@ libfos::entry!(main);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long before a fleet that has no member yet is asked about again.
 const AGAIN_AFTER: Duration = Duration::from_millis(10);
-
-/// The exit status, and a sentence for people.
-type Failure = (u8, String);
 
 fn main(start: &Start) -> u8 {
     match list(start) {
@@ -119,27 +117,4 @@ async fn members(runtime: &Runtime, starter: Address) -> Result<Vec<Address>, Fa
             Err(error) => return Err((FAILED, format!("the fleet's starter does not answer: {error}"))),
         }
     }
-}
-
-/// Every name from one down.
-async fn read(naming: &Naming, top: &Path) -> Result<Names, Failure> {
-    let (mut names, mut left) = (Names::new(), Vec::from([top.clone()]));
-    while let Some(path) = left.pop() {
-        let found = async {
-            let description = naming.describe(&path).await?;
-            Ok((description, naming.list(&path).await?))
-        };
-        match found.await {
-            Ok((description, below)) => {
-                left.extend(below.iter().rev().filter_map(|name| path.child(name).ok()));
-                names.push((path, description));
-            }
-            Err(CallError::Refused(NameError::NotFound)) if path == *top => {
-                return Err((NOT_FOUND, format!("there is no name {:?}", path.as_str())));
-            }
-            Err(CallError::Refused(NameError::NotFound)) => {}
-            Err(error) => return Err((FAILED, format!("naming does not answer: {error}"))),
-        }
-    }
-    Ok(names)
 }

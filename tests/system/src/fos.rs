@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Fos {
     command: Command,
+    input: Vec<u8>,
     within: Duration,
 }
 
@@ -38,12 +39,18 @@ impl Fos {
         let program = std::env::var_os(FOS_VARIABLE).map_or_else(built, PathBuf::from);
         let mut command = Command::new(program);
         command.args(words).current_dir(repository::root());
-        Fos { command, within: Duration::from_secs(120) }
+        Fos { command, input: Vec::new(), within: Duration::from_secs(120) }
     }
 
     /// The same with another deadline.
     pub fn within(mut self, within: Duration) -> Fos {
         self.within = within;
+        self
+    }
+
+    /// The same with an input.
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Fos {
+        self.input = input.into();
         self
     }
 
@@ -56,7 +63,7 @@ impl Fos {
     /// Runs it to its end.
     pub fn run(mut self) -> Result<Said> {
         let words: Vec<_> = self.command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
-        let said = fos_host::children::collect(&mut self.command, self.within)?;
+        let said = fos_host::children::collect_with(&mut self.command, self.input, self.within)?;
         Ok(Said { words: words.join(" "), status: said.status, output: said.output, errors: said.errors })
     }
 

@@ -17,6 +17,7 @@ mod names;
 mod pages;
 mod placement;
 mod processes;
+mod shell;
 mod sim;
 mod tool;
 mod watchdog;
@@ -53,6 +54,7 @@ const DPOOL: Budget = Budget { suites: "dpool", minutes_max: 4 };
 const PAGES: Budget = Budget { suites: "pages", minutes_max: 3 };
 const PLACEMENT: Budget = Budget { suites: "placement", minutes_max: 2 };
 const PROCESSES: Budget = Budget { suites: "processes", minutes_max: 4 };
+const SHELL: Budget = Budget { suites: "shell", minutes_max: 3 };
 const SIM: Budget = Budget { suites: "sim", minutes_max: 3 };
 const WATCHDOG: Budget = Budget { suites: "watchdog", minutes_max: 6 };
 const TOOL: Budget = Budget { suites: "tool", minutes_max: 5 };
@@ -121,6 +123,13 @@ pub const SUITES: &[Suite] = &[
         budget: &PROCESSES,
         processor_seconds: 60,
         run: processes::run,
+    },
+    Suite {
+        name: "shell",
+        about: "every fleet of the default image, founded from its tables, and a shell: commands by argument and by input",
+        budget: &SHELL,
+        processor_seconds: 60,
+        run: shell::run,
     },
     Suite {
         name: "hostile",
