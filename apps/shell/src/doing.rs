@@ -23,6 +23,9 @@ use libfos::{Start, eprintln, println};
 
 use crate::reaching::{PATIENCE, fleets, founder};
 
+/// What the fleet calls the program of a process that was enrolled.
+const UNKNOWN_PROGRAM: &str = "-";
+
 /// What the shell has.
 pub struct Shell {
     pub runtime: Runtime,
@@ -164,8 +167,8 @@ fn row(process: &Description) -> [String; 7] {
         State::Zombie(Exit::Unknown) => "ended".to_string(),
     };
     let Description { pid, parent, group, session, core, program, .. } = process;
-    // Of who was enrolled the fleet knows neither program nor core; init is a record and no program.
-    let is_spawned = !program.is_empty() && *pid != Pid::INIT;
+    // Where one runs who was enrolled the fleet does not know; init is a record and no program.
+    let is_spawned = program != UNKNOWN_PROGRAM && *pid != Pid::INIT;
     [
         pid.to_string(),
         parent.to_string(),
@@ -173,6 +176,6 @@ fn row(process: &Description) -> [String; 7] {
         session.to_string(),
         if is_spawned { core.to_string() } else { "-".to_string() },
         state,
-        if program.is_empty() { "-".to_string() } else { program.escape_debug().to_string() },
+        program.escape_debug().to_string(),
     ]
 }
