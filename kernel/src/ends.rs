@@ -366,9 +366,8 @@ fn empty_at(space: &'static Space, page: u64) -> u64 {
         let size = 1u64 << (9 * level);
         if !entry.is_present() {
             // No more of them at once than take as long as unmapping a page.
-            let few = index..ENTRIES.min(index + CHUNK_STEPS / 4);
-            let empty = few.take_while(|at| !table.get(*at).is_present());
-            break (page / size + empty.count() as u64) * size;
+            let empty = (index..ENTRIES).take_while(|at| !table.get(*at).is_present());
+            break (page / size + empty.take(CHUNK_STEPS / 4).count() as u64) * size;
         }
         if level == 0 || entry.is_huge() {
             forget_entry(table.swap(index, Entry::EMPTY), size);
