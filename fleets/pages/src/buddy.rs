@@ -236,7 +236,7 @@ mod tests {
                         let taken = buddy.take_largest(frames, order, blocks);
                         prop_assert!(taken.len() <= blocks);
                         prop_assert_eq!(taken.iter().map(|range| range.count).sum::<u64>(), could);
-                        let is_whole = |range: &Range| (range.first | range.count) % size(order) == 0;
+                        let is_whole = |range: &Range| (range.first | range.count).is_multiple_of(size(order));
                         prop_assert!(taken.iter().all(is_whole));
                         for range in taken {
                             let mut parts = Buddy::default();
