@@ -68,7 +68,7 @@ pub struct Row {
 pub struct Totals {
     /// All there are.
     pub frames: u64,
-    /// Held by no process.
+    /// Held by no process, or only by the member that keeps them, which zeroes them.
     pub free: u64,
     /// With nobody.
     pub orphans: u64,

@@ -31,8 +31,17 @@ impl Number {
 }
 
 /// What the machine charges.
-pub const MACHINE: [&str; 8] =
-    ["trap", "copy_line", "ipi", "wake", "switch", "post_line", "line_occupancy", "network_round_trip"];
+pub const MACHINE: [&str; 9] = [
+    "trap",
+    "copy_line",
+    "ipi",
+    "wake",
+    "switch",
+    "post_line",
+    "line_occupancy",
+    "network_round_trip",
+    "zero_page",
+];
 /// What a runtime's steps cost beside handlers.
 pub const STEPS: [&str; 5] = ["response", "answer", "task", "background", "garbage"];
 /// What is chosen, not measured.

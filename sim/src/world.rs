@@ -202,6 +202,11 @@ impl World {
         self.0.inner.borrow_mut().random.stream()
     }
 
+    /// What the step under way does for so many times the cost that the file has under this name for the machine.
+    pub fn charge(&self, key: &str, times: u64) {
+        self.0.inner.borrow_mut().charge_times(key, times);
+    }
+
     /// Gives the requests of an interface their names, so that they have a cost. Those in `messages` have theirs.
     pub fn knows<I: Interface>(&self) {
         self.0.inner.borrow_mut().interfaces.insert(I::ID, (I::NAME, I::OPERATIONS));

@@ -1,7 +1,8 @@
 //! What a member lacks it gets from the others: blocks, of which the custodian notes that another keeps them before anybody may
-//! give them out. First each is asked for at most half of what it has, so that no member is stripped while another has plenty;
-//! when none had any, for whatever there is. When none has a block as large as is wanted, the custodian says where the parts of
-//! one are, and those who keep them are asked for these very parts: so blocks merge that were divided among members.
+//! give them out. First each is asked for at most a quarter of what it has, the one that had some last before all others, so that no
+//! member is stripped while another has plenty; when none had any, for whatever there is. When none has a block as large as is
+//! wanted, the custodian says where the parts of one are, and those who keep them are asked for these very parts: so blocks merge that
+//! were divided among members.
 
 use crate::server::Server;
 use alloc::vec::Vec;
@@ -21,8 +22,7 @@ impl Server {
         let Some(roster) = self.member.roster() else { return false };
         let me = Identity(self.identity());
         let others: Vec<_> = roster.seats().iter().filter(|seat| seat.identity() != me).collect();
-        // Not always the same one first.
-        let from = self.next_tag() as usize % others.len().max(1);
+        let from = others.iter().position(|seat| seat.identity() == self.lender.get()).unwrap_or(0);
         for is_last in [false, true] {
             for seat in others.iter().cycle().skip(from).take(others.len()) {
                 let most = if is_last { frames } else { frames.max(BATCH) };
@@ -32,6 +32,7 @@ impl Server {
                     Ok(lent) if lent.is_empty() => {}
                     Ok(lent) => {
                         self.take_in(&lent, count);
+                        self.lender.set(seat.identity());
                         return true;
                     }
                     Err(error) if error.nothing_was_done() => {}

@@ -49,30 +49,31 @@ async fn serve(begun: Begun, custodian: Address) -> Result<(), String> {
 struct ByMapping(RefCell<Memory>);
 
 impl ByMapping {
-    fn clean_one(&self, run: &Run) -> Result<(), MemoryError> {
-        let (mut memory, frames) = (self.0.borrow_mut(), Handle(run.handle));
-        let mapping = memory.map(frames, 0, run.range.count as usize, MapFlags::WRITE)?;
+    fn zero(&self, run: &Run, from: u64, count: u64) -> Result<(), MemoryError> {
+        let mut memory = self.0.borrow_mut();
+        let mapping = memory.map(Handle(run.handle), from as u32, count as usize, MapFlags::WRITE)?;
         mapping.zero();
         memory.unmap(mapping)?;
-        give_up(frames)?;
         Ok(())
     }
 }
 
 /// Unmapping pages leaves the capability's hull, which deleting it would meet.
-fn give_up(frames: Handle) -> Result<(), Error> {
+fn delete(frames: Handle) -> Result<(), Error> {
     calls::frames_unmap(frames)?;
     calls::cap_delete(frames)
 }
 
 impl Cleaner for ByMapping {
-    fn clean(&self, runs: &[Run]) -> bool {
-        runs.iter().all(|run| match self.clean_one(run) {
-            Ok(()) => true,
-            Err(error) => {
-                println!("pages: {} frames are not zeroed: {error}", run.range.count);
-                false
-            }
-        })
+    fn clean(&self, run: &Run, from: u64, count: u64) -> bool {
+        let zeroed = self.zero(run, from, count);
+        if let Err(error) = &zeroed {
+            println!("pages: {count} frames are not zeroed: {error}");
+        }
+        zeroed.is_ok()
+    }
+
+    fn give_up(&self, run: &Run) -> bool {
+        delete(Handle(run.handle)).is_ok()
     }
 }

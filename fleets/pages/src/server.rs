@@ -8,7 +8,7 @@
 //! begins until what is kept here was read in the custodian's table. So a lost answer loses no frame and gives none out twice.
 
 use crate::buddy::{order_below, size};
-use crate::cleaning::{CHUNK, Cleaner};
+use crate::cleaning::{Cleaner, LEASE_MAX, Leases};
 use crate::pressure::Listeners;
 use crate::stock::Stock;
 use alloc::boxed::Box;
@@ -31,6 +31,8 @@ const GATHER_WITHIN: Duration = Duration::from_millis(200);
 const AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// How often one request has parts of blocks brought together that are divided among members: others may take them first.
 const ASSEMBLES_MAX: u32 = 16;
+/// How often one request waits for what is being zeroed for another one: that one may take it.
+const WAITS_MAX: u32 = 16;
 
 /// One member. See the module.
 pub struct Server {
@@ -45,6 +47,9 @@ pub struct Server {
     pub(crate) listeners: Listeners,
     figures: Cell<Statistics>,
     last_tag: Cell<u64>,
+    pub(crate) leases: Leases,
+    /// Who lent this member something last.
+    pub(crate) lender: Cell<Identity>,
     /// Steps under way.
     steps: Cell<usize>,
     /// Requests for which frames are gathered.
@@ -106,6 +111,8 @@ impl Server {
             listeners: Listeners::default(),
             figures: Cell::default(),
             last_tag: Cell::default(),
+            leases: Leases::default(),
+            lender: Cell::default(),
             steps: Cell::default(),
             gatherings: Cell::default(),
             is_in_doubt: Cell::default(),
@@ -201,7 +208,7 @@ impl Server {
         if frames == 0 || order > ORDER_MAX || !frames.is_multiple_of(size(order)) {
             return Err(PagesError::BadRequest.into());
         }
-        let mut gathering: Option<Gathering<'_>> = None;
+        let (mut gathering, mut waits): (Option<Gathering<'_>>, u32) = (None, WAITS_MAX);
         loop {
             let step = self.begin().await;
             let taken = self.stock.borrow_mut().take(frames, order);
@@ -209,9 +216,17 @@ impl Server {
                 return self.give(asker, tag, ranges).await;
             }
             drop(step);
+            if frames > LEASE_MAX {
+                self.is_within_quota(asker, frames).await?;
+            }
+            let until = gathering.as_ref().map(|gathering| gathering.until);
+            let is_late = until.is_some_and(|until| self.runtime.port().now() > until);
+            if !is_late && self.clean_late(self.lacks(frames), &mut waits).await {
+                continue;
+            }
+            let _waiting = self.member.waits();
             self.is_within_quota(asker, frames).await?;
             let gathering = gathering.get_or_insert_with(|| self.begin_gathering());
-            let is_late = self.runtime.port().now() > gathering.until;
             if !is_late
                 && (self.gather(frames, order).await || self.assemble_for(gathering, frames, order).await)
             {
@@ -232,6 +247,14 @@ impl Server {
         self.gatherings.set(self.gatherings.get() + 1);
         let until = self.runtime.port().now().after(GATHER_WITHIN);
         Gathering { until, assembles: ASSEMBLES_MAX, all: &self.gatherings }
+    }
+
+    /// Has more frames in the stock, clean or not, from elsewhere. False: none were found.
+    async fn gather(&self, frames: u64, order: u8) -> bool {
+        let lacks = self.lacks(frames);
+        // Whole blocks: small ones make many runs of each request, here and where they come from.
+        let (more, least) = (lacks.next_power_of_two().max(size(order)), order_wanted(lacks, order));
+        self.adopt().await > 0 || self.borrow(more, least).await
     }
 
     /// Whether another member may have what is kept here: of two that both lack something, one goes first, or each would take
@@ -293,17 +316,10 @@ impl Server {
         Ok(())
     }
 
-    /// Has more clean frames in the stock, in whatever way costs least. False: none were found.
-    async fn gather(&self, frames: u64, order: u8) -> bool {
-        let cleaned = self.clean_some(CHUNK).await;
-        self.count(|figures| figures.zeroed_late += cleaned);
-        if cleaned > 0 || self.adopt().await > 0 {
-            return true;
-        }
+    /// Clean frames that are to be had for so many: all of them again if what is here is in too small blocks.
+    fn lacks(&self, frames: u64) -> u64 {
         let has = self.stock.borrow().clean_frames();
-        // All of it again if what is here is in too small blocks.
-        let lacks = if has < frames { frames - has } else { frames };
-        self.borrow(lacks.next_multiple_of(size(order)), order).await
+        if has < frames { frames - has } else { frames }
     }
 
     /// Takes back what a process has given up.

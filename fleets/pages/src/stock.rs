@@ -1,7 +1,7 @@
 //! What one member keeps: clean frames, which read as zeros, and others. A frame is here or on its way somewhere, never both:
 //! what is taken out is gone until it is put back.
 
-use crate::buddy::{Buddy, joined, order_below, size};
+use crate::buddy::{Buddy, joined, size};
 use alloc::vec::Vec;
 use fos_messages::custody::{Row, With};
 use fos_messages::pages::{Lent, RUNS_MAX, Range};
@@ -54,16 +54,15 @@ impl Stock {
         None
     }
 
-    /// Takes a block that is to be zeroed, of at most so many frames.
-    pub fn take_dirty(&mut self, most: u64) -> Option<Range> {
-        let order = order_below(most).min(self.dirty.largest()?);
-        Some(Range { first: self.dirty.take(order)?, count: size(order) })
+    /// Takes what is to be zeroed: at most so many frames, in at most [`RUNS_MAX`] runs. None: nothing here is.
+    pub fn take_dirty(&mut self, most: u64) -> Vec<Range> {
+        joined(self.dirty.take_some(most, 0, RUNS_MAX))
     }
 
     /// Takes blocks for another member: so many frames, in blocks of at least this order, at most [`RUNS_MAX`], and not more than
-    /// half of what is here unless it is to be the last resort.
+    /// a quarter of what is here unless it is to be the last resort: who lends more soon has to borrow it back.
     pub fn lend(&mut self, frames: u64, order: u8, is_last: bool) -> Vec<Lent> {
-        let most = if is_last { frames } else { frames.min(self.frames() / 2) };
+        let most = if is_last { frames } else { frames.min(self.frames() / 4) };
         let most = most.max(size(order));
         let mut lent = Vec::new();
         let mut left = most;
@@ -129,6 +128,16 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_of_what_is_to_be_zeroed_is_taken_first() {
+        let mut stock = stock(&[(0, 8)], &[(16, 4), (24, 8), (40, 2)]);
+        assert_eq!(stock.take_dirty(10), [Range { first: 24, count: 8 }, Range { first: 40, count: 2 }]);
+        assert_eq!(stock.take_dirty(10), [Range { first: 16, count: 4 }]);
+        assert_eq!(stock.take_dirty(10), []);
+        let apart = (0..2 * RUNS_MAX as u64).map(|number| (2 * number, 1)).collect::<Vec<_>>();
+        assert_eq!(self::stock(&[], &apart).take_dirty(100).len(), RUNS_MAX);
+    }
+
+    #[test]
     fn what_is_here_is_ceded_and_the_rest_left_out() {
         let mut stock = stock(&[(0, 8)], &[(16, 8)]);
         let range = |first, count| Range { first, count };
@@ -144,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn half_is_lent_and_all_only_as_the_last_resort() {
-        let half = stock(&[(0, 8)], &[(16, 8)]).lend(100, 0, false);
-        assert_eq!(half.iter().map(|lent| lent.range.count).sum::<u64>(), 8);
+    fn a_quarter_is_lent_and_all_only_as_the_last_resort() {
+        let quarter = stock(&[(0, 8)], &[(16, 8)]).lend(100, 0, false);
+        assert_eq!(quarter.iter().map(|lent| lent.range.count).sum::<u64>(), 4);
         let all = stock(&[(0, 8)], &[(16, 8)]).lend(100, 0, true);
         assert_eq!(
             all.iter().map(|lent| (lent.range.count, lent.is_clean)).collect::<Vec<_>>(),

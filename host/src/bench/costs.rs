@@ -62,6 +62,7 @@ pub fn measure(_: bool, talk: &Talk) -> Result<Document> {
     rows.push(row("machine.ipi", interrupt, "unpark of a thread that sleeps on another core"));
     rows.push(row("machine.wake", wake, "from unpark until the thread on the other core runs"));
     rows.push(row("machine.switch", switch(one)?, "sched_yield to a thread of the same core"));
+    rows.push(row("machine.zero_page", zero_page(), "a page of 64 MiB cleared after all the others"));
     rows.extend(steps()?);
     stage.done();
     Ok(Document { suite: SUITE, machine: processor(), rows })
@@ -373,6 +374,18 @@ fn copy(bytes: usize) -> Result<f64> {
         black_box(&mut target);
         at = (at + 64) % bytes;
     }))
+}
+
+/// Clearing one page that is in no cache.
+fn zero_page() -> f64 {
+    const PAGE: usize = 4096;
+    let mut memory = vec![1u8; 64 << 20];
+    let mut at = 0;
+    repeated(|| {
+        memory[at..at + PAGE].fill(0);
+        black_box(&mut memory);
+        at = (at + PAGE) % memory.len();
+    })
 }
 
 /// Runs `first` here on one core and `second` on the other, and answers what the first one says.

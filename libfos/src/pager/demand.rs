@@ -25,8 +25,16 @@ use crate::calls;
 use crate::memory::{Mapping, Memory, MemoryError};
 use crate::pages::SupplyError;
 
-/// Frames that are fetched at once, 2 MiB, and that stay when more are free.
+/// Frames that are fetched at once at least, 2 MiB.
 pub const BATCH: u64 = 512;
+/// And at most, 16 MiB.
+const BATCH_MAX: u64 = 4096;
+
+/// Frames that a program with so many fetches at once, and keeps when they are free: the more it has, the fewer requests, and never
+/// more beside what it uses than half as much again.
+fn batch(frames: u64) -> u64 {
+    (frames / 2).clamp(BATCH, BATCH_MAX)
+}
 /// Pages with nothing behind them on each side of a region: as many as one function's frame may skip over at once.
 const GUARD_PAGES: u64 = 16;
 
@@ -229,11 +237,12 @@ impl<G: Ground> Demand<G> {
         }
     }
 
-    /// Ends a region; what was behind it is free, and goes home beyond a batch.
+    /// Ends a region; what was behind it is free, and goes home beyond a batch of what the program had.
     pub fn release(&self, region: Region) -> Result<(), PagingError> {
         let mut inside = self.0.borrow_mut();
+        let stays = batch(inside.store.frames());
         inside.release(region.first)?;
-        inside.give_back(BATCH)
+        inside.give_back(stays)
     }
 
     /// Gives back all that is not used, for a program that hears that little is free.
@@ -312,7 +321,7 @@ impl<G: Ground> Inside<G> {
     }
 
     fn fetch(&mut self) -> Result<(), PagingError> {
-        for run in self.larder.fetch(BATCH)? {
+        for run in self.larder.fetch(batch(self.store.frames()))? {
             if !self.store.add(run) {
                 return Err(SupplyError::BadAnswer);
             }

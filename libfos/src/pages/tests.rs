@@ -19,6 +19,9 @@ type Answers = Vec<Option<Result<Vec<Run>, PagesError>>>;
 struct Played {
     answers: Rc<RefCell<Answers>>,
     asked: Rc<RefCell<Vec<Wanted>>>,
+    /// The same of what is given back, and what was said, as it was written.
+    freed: Rc<RefCell<Vec<Option<Vec<Freed>>>>>,
+    told: Rc<RefCell<Vec<Vec<u8>>>>,
 }
 
 impl Caller for Played {
@@ -29,9 +32,18 @@ impl Caller for Played {
         body: WriteBody<'a>,
         read: impl Fn(Answered<'_>) -> T,
     ) -> T {
-        assert_eq!(operation.name, "allocate");
         let mut bytes = Vec::new();
         body(&mut bytes).unwrap();
+        if operation.name == "give_back" {
+            self.told.borrow_mut().push(bytes);
+            let mut answer = Vec::new();
+            match self.freed.borrow_mut().pop().unwrap() {
+                None => return read(Err(CallError::PeerLost)),
+                Some(freed) => write(&freed, &mut answer).unwrap(),
+            }
+            return read(Ok(&answer));
+        }
+        assert_eq!(operation.name, "allocate");
         self.asked.borrow_mut().push(Wanted::read(&mut &bytes[..]).unwrap());
         let mut answer = Vec::new();
         match self.answers.borrow_mut().pop().unwrap() {
@@ -59,7 +71,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 
 fn supply(mut answers: Answers) -> (Supply<Played>, Played) {
     answers.reverse();
-    let played = Played { answers: Rc::new(RefCell::new(answers)), asked: Rc::default() };
+    let played = Played { answers: Rc::new(RefCell::new(answers)), ..Played::default() };
     let member = Address { identity: Identity(7), ..Address::default() };
     (Supply::new(played.clone(), member, 3), played)
 }
@@ -113,4 +125,18 @@ fn fewer_are_asked_for_when_there_are_not_as_many() {
 fn orders_hold_what_is_wanted() {
     assert_eq!([0, 1, 2, 3, 512, 513].map(order_of), [0, 0, 1, 2, 9, 10]);
     assert!(PagesInterface::OPERATIONS.iter().any(|operation| operation.name == "allocate"));
+}
+
+#[test]
+fn what_was_given_up_is_said_again_when_no_answer_came_and_nothing_is_given_up_again() {
+    // The first member takes it home and ends before it answers; for the next one it is not the asker's any more.
+    let (supply, played) = supply(Vec::new());
+    *played.freed.borrow_mut() = vec![Some(vec![Freed::NotYours]), None];
+    assert_eq!(now(supply.tell_given_up(&[run(4)])), Ok(()));
+    let told = played.told.borrow();
+    assert_eq!((told.len(), &told[0]), (2, &told[1]));
+    // What is still in use was never given up: that is no answer to this.
+    *played.freed.borrow_mut() = vec![Some(vec![Freed::InUse])];
+    drop(told);
+    assert_eq!(now(supply.tell_given_up(&[run(4)])), Err(SupplyError::BadAnswer));
 }

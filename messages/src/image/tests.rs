@@ -100,6 +100,24 @@ fn refusals_say_what_and_underline_where() {
 }
 
 #[test]
+fn root_keeps_as_much_as_is_said_and_less_than_there_is() {
+    let with = |text: &str| format!("memory = \"256M\"\nroot-memory = {text}");
+    let of = |text: &str| {
+        Image::parse(&GOOD.replacen("memory = \"256M\"", &with(text), 1)).map(|image| image.root_memory_bytes)
+    };
+    assert_eq!(Image::parse(GOOD).unwrap().root_memory_bytes, None);
+    assert_eq!(of("\"64M\"").unwrap(), Some(64 << 20));
+    assert_eq!(of("\"0x1000\"").unwrap(), Some(4096));
+    assert_eq!(of("\"262143K\"").unwrap(), Some((256 << 20) - 1024));
+    for wrong in ["\"256M\"", "\"1G\"", "\"-1M\"", "\"64MB\"", "\"\"", "\"99999999999999999999G\""] {
+        let (message, underlined) = refusal("memory = \"256M\"", &with(wrong));
+        assert!(message.starts_with("root-memory is not a size"), "{message}");
+        assert_eq!(underlined, wrong);
+    }
+    assert!(of("64").is_err(), "a number without quotes");
+}
+
+#[test]
 fn what_crosses_tables_is_checked() {
     let cases = [
         ("name = \"right\"", "name = \"left\"", "two programs are named \"left\""),

@@ -74,6 +74,7 @@ pub const SCENARIOS: &[Scenario] = &[
     fleet::SCENARIO,
     pages::SCENARIO,
     placement::SCENARIO,
+    pages::rates::SCENARIO,
     dpool::SCENARIO,
     processes::SCENARIO,
     buddy::SCENARIO,

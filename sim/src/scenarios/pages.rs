@@ -11,6 +11,7 @@
 
 mod client;
 mod hands;
+pub(crate) mod rates;
 mod root;
 
 use self::client::Client;
@@ -53,12 +54,32 @@ const KEY: DirectoryKey = DirectoryKey([0x9a9e_5000, 0xf1ee_7000]);
 const FRAMES: u64 = 1024;
 const FIRST_FRAME: u64 = 0x1_0123;
 /// About how many messages one round of a client has.
-const MESSAGES_PER_ROUND: u64 = 24;
+const MESSAGES_PER_ROUND: u64 = 12;
 /// How long an answer may take, ends of members included.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How often is looked whether the fleet is there.
 const FLEET_LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How much there is to give out, and to how many members.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    /// The first frame.
+    pub first: u64,
+    /// Ranges of frames that do not touch.
+    pub ranges: u64,
+    /// Frames of each.
+    pub frames: u64,
+    pub marks: Marks,
+}
+
+const SIZE: Size = Size {
+    first: FIRST_FRAME,
+    ranges: 1,
+    frames: FRAMES,
+    // Three members, and four when there is much to do.
+    marks: Marks { members_min: MEMBERS_MIN, members_max: MEMBERS_MIN + 1, ..MARKS },
+};
 
 /// How the fleet differs from an honest one: tests plant errors here.
 #[derive(Clone, Copy, Default)]
@@ -106,8 +127,16 @@ pub(crate) fn begin_with(world: &World, messages: u64, dress: Dress) -> Box<dyn 
     let seen = Rc::<Seen>::default();
     let ledger = Ledger::new(world, dress);
     let member_cores: Vec<u16> = (FIRST as u16..cores as u16 - 1).collect();
-    let root =
-        Root::start(world, cores - 1, naming.clone(), member_cores, ledger.clone(), seen.clone(), dress);
+    let root = Root::start(
+        world,
+        cores - 1,
+        naming.clone(),
+        member_cores,
+        ledger.clone(),
+        seen.clone(),
+        dress,
+        SIZE,
+    );
     let rounds = (messages / MESSAGES_PER_ROUND / u64::from(CLIENTS)).max(4);
     let clients: Vec<Client> = (0..CLIENTS)
         .map(|number| {
@@ -120,7 +149,7 @@ pub(crate) fn begin_with(world: &World, messages: u64, dress: Dress) -> Box<dyn 
     let runtime = starter.runtime.clone();
     let (own, watched, root_of) = (seen.clone(), clients.clone(), root.clone());
     starter.spawn(Priority::Normal, async move {
-        let made = charter(KEY, marks()).map_err(|error| error.to_string());
+        let made = charter(KEY, SIZE.marks).map_err(|error| error.to_string());
         let Ok(charter) = made else { return };
         while found(&names, &charter, ROOT_KEY).await.is_err() {
             runtime.sleep(LOOK_EVERY).await;
@@ -140,11 +169,6 @@ pub(crate) fn begin_with(world: &World, messages: u64, dress: Dress) -> Box<dyn 
         *own.outcome.borrow_mut() = Some(outcome);
     });
     Box::new(Pages { clients, seen, messages, cores })
-}
-
-/// Three members, and four when there is much to do.
-pub(super) fn marks() -> Marks {
-    Marks { members_min: MEMBERS_MIN, members_max: MEMBERS_MIN + 1, ..MARKS }
 }
 
 /// When all clients are through and what they held has come home, the members that run keep all of it.

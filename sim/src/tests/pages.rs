@@ -3,7 +3,7 @@
 use super::{figure, well, with_faults};
 use crate::scenarios::planted_pages::{FORGETS_HOLDERS, FORGETS_TO_CLEAN, HEARS_NO_ENDS, LOSES_THE_DEAD};
 use crate::scenarios::{Scenario, find};
-use crate::{Costs, Setup, kill_points};
+use crate::{Costs, Report, Setup, kill_points};
 
 fn pages(seed: u64) -> Setup {
     let setup = Setup::new(find("pages").unwrap(), seed, Costs::load("default").unwrap());
@@ -15,9 +15,26 @@ const ONE_IN: usize = 101;
 
 #[test]
 fn the_hog_is_refused_and_everybody_comes_to_an_end() {
-    let sum = |key: &str| (0..10).map(|seed| figure(well(&pages(seed).run(None)), key)).sum::<f64>();
-    assert!(sum("out_of_memory") > 20.0 && sum("over_quota") > 5.0 && sum("refused") > 50.0);
+    let reports: Vec<Report> = (0..20).map(|seed| pages(seed).run(None)).collect();
+    let of = |report: &Report, key: &str| figure(well(report), key);
+    let sum = |key: &str| reports.iter().map(|report| of(report, key)).sum::<f64>();
+    for report in &reports {
+        assert!(of(report, "out_of_memory") + of(report, "over_quota") > 0.0, "{}", report.replay);
+    }
+    assert!(sum("out_of_memory") > 10.0 && sum("over_quota") > 5.0 && sum("refused") > 50.0);
     assert_eq!(sum("lost"), 0.0);
+}
+
+#[test]
+fn members_do_not_hinder_each_other() {
+    let rate = |members: u32| {
+        let scenario = find("pages-rates").unwrap();
+        let setup = Setup::new(scenario, 1, Costs::load("default").unwrap());
+        let setup = Setup { cores: 3 + 3 * members, messages: u64::from(members) * 1500, ..setup };
+        figure(well(&setup.run(None)), "pages_per_second")
+    };
+    let (one, eight) = (rate(1), rate(8));
+    assert!(eight > 0.95 * 8.0 * one, "{one} {eight}");
 }
 
 #[test]

@@ -132,7 +132,11 @@ impl Inner {
     }
 
     fn charge(&mut self, key: &str) {
-        let cost = self.costs.machine(key);
+        self.charge_times(key, 1);
+    }
+
+    pub(super) fn charge_times(&mut self, key: &str, times: u64) {
+        let cost = self.costs.machine(key) * times;
         if let Some(step) = &mut self.step {
             step.nanoseconds += cost;
         }

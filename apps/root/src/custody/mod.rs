@@ -199,14 +199,14 @@ impl<H: Hands> Custodian<H> {
         if !self.accounts.contains_key(&process) && self.accounts.len() >= ACCOUNTS_MAX {
             return Err(Refusal::TooMany);
         }
-        let runs = self.give_all(process, ranges)?;
+        let runs = self.give_all(process, ranges, process == keeper)?;
         self.accounts.insert(process, Account { frames: account.frames + more, ..account });
         self.tags.insert((process, tag), ranges.iter().map(|range| range.first).collect());
         Ok(Given { runs, is_repeated: false, free: self.totals().free })
     }
 
     /// All of them, or none.
-    fn give_all(&mut self, process: u64, ranges: &[Range]) -> Result<Vec<Run>, Refusal> {
+    fn give_all(&mut self, process: u64, ranges: &[Range], is_lease: bool) -> Result<Vec<Run>, Refusal> {
         let mut given = Vec::with_capacity(ranges.len());
         for range in ranges {
             match self.hands.give(*range, process) {
@@ -222,7 +222,9 @@ impl<H: Hands> Custodian<H> {
             }
         }
         let runs = given.iter().map(|(range, _, handle)| Run { handle: *handle, range: *range }).collect();
-        given.into_iter().for_each(|(range, slot, handle)| self.table.hold(&range, process, slot, handle));
+        for (range, slot, handle) in given {
+            self.table.hold(&range, process, slot, handle, is_lease);
+        }
         Ok(runs)
     }
 

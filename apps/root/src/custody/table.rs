@@ -9,8 +9,17 @@ const ROWS_MAX: usize = 8192;
 
 #[derive(Debug)]
 enum State<S> {
-    Free { keeper: Option<u64>, is_clean: bool },
-    Held { by: u64, slot: S, handle: u32 },
+    Free {
+        keeper: Option<u64>,
+        is_clean: bool,
+    },
+    /// A lease is with a member that zeroes it: it counts as free.
+    Held {
+        by: u64,
+        slot: S,
+        handle: u32,
+        is_lease: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -180,13 +189,13 @@ impl<S> Table<S> {
         }
     }
 
-    /// A range that some member keeps is held by a process.
-    pub fn hold(&mut self, range: &Range, by: u64, slot: S, handle: u32) {
+    /// A range that some member keeps is held by a process, or by that member itself.
+    pub fn hold(&mut self, range: &Range, by: u64, slot: S, handle: u32, is_lease: bool) {
         self.cut(range);
-        self.totals.free -= range.count;
+        self.totals.free -= if is_lease { 0 } else { range.count };
         self.totals.holdings += 1;
-        self.extents
-            .insert(range.first, Extent { count: range.count, state: State::Held { by, slot, handle } });
+        let state = State::Held { by, slot, handle, is_lease };
+        self.extents.insert(range.first, Extent { count: range.count, state });
     }
 
     /// What is held from this frame on is kept by a member, or nobody's, if `take` can take it.
@@ -198,13 +207,14 @@ impl<S> Table<S> {
         is_clean: bool,
     ) -> Option<Range> {
         let extent = self.extents.get(&first)?;
-        let State::Held { slot, .. } = &extent.state else { return None };
+        let State::Held { slot, is_lease, .. } = &extent.state else { return None };
+        let is_lease = *is_lease;
         if !take(slot) {
             return None;
         }
         let range = Range { first, count: extent.count };
         self.extents.remove(&first);
-        self.totals.free += range.count;
+        self.totals.free += if is_lease { 0 } else { range.count };
         self.totals.holdings -= 1;
         if keeper.is_none() {
             self.totals.orphans += range.count;

@@ -53,8 +53,8 @@ impl Hands for Fake {
 enum Frame {
     Nobody,
     Kept(u64),
-    /// By a process, in the run that begins there.
-    Held(u64, u64),
+    /// By a process, in the run that begins there; a lease is with who kept it.
+    Held(u64, u64, bool),
 }
 
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ impl World {
     }
 
     fn held(&self, process: u64) -> u64 {
-        self.frames.iter().filter(|frame| matches!(frame, Frame::Held(by, _) if *by == process)).count()
+        self.frames.iter().filter(|frame| matches!(frame, Frame::Held(by, ..) if *by == process)).count()
             as u64
     }
 
@@ -153,7 +153,8 @@ impl World {
                 self.custodian.hands.ended.insert(*process);
                 self.custodian.ended(Identity(*process));
                 for frame in &mut self.frames {
-                    if *frame == Frame::Kept(*process) || matches!(frame, Frame::Held(by, _) if by == process)
+                    if *frame == Frame::Kept(*process)
+                        || matches!(frame, Frame::Held(by, ..) if by == process)
                     {
                         *frame = Frame::Nobody;
                     }
@@ -187,19 +188,16 @@ impl World {
             Ok(given) if given.is_repeated => {
                 for run in given.runs {
                     let first = run.range.first;
-                    assert!(
-                        self.of(&run.range)
-                            .unwrap()
-                            .iter()
-                            .all(|frame| *frame == Frame::Held(process, first))
-                    );
+                    let is_it = |frame: &Frame| matches!(frame, Frame::Held(by, from, _) if (*by, *from) == (process, first));
+                    assert!(self.of(&run.range).unwrap().iter().all(is_it));
                 }
                 assert_eq!(self.custodian.hands.given.len(), before);
             }
             Ok(given) => {
                 assert!(can && is_within && has_slots);
                 assert_eq!(given.runs.iter().map(|run| run.range).collect::<Vec<_>>(), ranges);
-                ranges.iter().for_each(|range| self.set(range, Frame::Held(process, range.first)));
+                let held = |range: &Range| Frame::Held(process, range.first, member == process);
+                ranges.iter().for_each(|range| self.set(range, held(range)));
             }
             Err(why) => {
                 assert!(!(can && is_within && has_slots), "{why:?}");
@@ -209,8 +207,9 @@ impl World {
     }
 
     fn take_home(&mut self, member: u64, process: u64, first: u64, by_force: bool) {
-        let held = Frame::Held(process, first);
-        let count = self.frames.iter().filter(|frame| **frame == held).count() as u64;
+        let is_it =
+            |frame: &&Frame| matches!(frame, Frame::Held(by, from, _) if (*by, *from) == (process, first));
+        let count = self.frames.iter().filter(is_it).count() as u64;
         let returned = self.custodian.take_home(member, process, &[first], by_force, true).unwrap();
         match returned.ranges[0] {
             Return::NotHeld => assert_eq!(count, 0),
@@ -278,7 +277,7 @@ impl World {
                 let expected = match self.frames[(frame - FIRST) as usize] {
                     Frame::Nobody => With::Nobody,
                     Frame::Kept(by) => With::Keeper(by),
-                    Frame::Held(by, _) => With::Holder(by),
+                    Frame::Held(by, ..) => With::Holder(by),
                 };
                 assert_eq!(row.with, expected, "frame {frame}");
             }
@@ -297,7 +296,7 @@ impl World {
         let totals = self.custodian.totals();
         let count = |is: fn(&Frame) -> bool| self.frames.iter().filter(|frame| is(frame)).count() as u64;
         assert_eq!(totals.frames, FRAMES);
-        assert_eq!(totals.free, count(|frame| !matches!(frame, Frame::Held(..))));
+        assert_eq!(totals.free, count(|frame| !matches!(frame, Frame::Held(_, _, false))));
         assert_eq!(totals.orphans, count(|frame| *frame == Frame::Nobody));
         assert_eq!(totals.holdings, given.len() as u64);
         for process in PROCESSES.chain(MEMBERS) {

@@ -7,6 +7,7 @@ use super::charter::{Charter, CharterError, Event, Terms};
 use super::gate::Gated;
 use super::growth::Growth;
 use super::leavers::Leavers;
+use super::meter::Waiting;
 use super::moving::Move;
 use super::roster::Roster;
 use super::service::{Inside, Outside, Proposal};
@@ -133,6 +134,11 @@ impl Member {
     pub fn within(&self, time: Duration) -> Within {
         let epoch = self.agreement.borrow().roster().map_or(0, |roster| roster.epoch().0);
         self.runtime.within(time).under(epoch)
+    }
+
+    /// A request that this member has let in waits for others until the answer is dropped: that is no load of this member's.
+    pub fn waits(&self) -> Waiting {
+        self.admission.meter.waits(&self.runtime)
     }
 
     /// Where clients find who has what this number stands for, for [`Redirected`](fos_messages::rpc::Instead::Redirected);

@@ -4,6 +4,7 @@
 //! The time for each is the time in which there was something to do, divided by the requests answered in it. So it is the
 //! same however many wait, for a service that does one after the other, and small for one that does many at once; times the
 //! requests under way it is what a new one waits (Little, "A proof for the queuing formula L = λW", 1961).
+//! A request that waits for what others do is no load: another member would not have it sooner.
 
 use crate::load::Histogram;
 use crate::{Instant, Runtime};
@@ -20,6 +21,8 @@ use fos_messages::rpc::{AnswerBody, Served};
 #[derive(Default)]
 pub struct Meter {
     requests: Cell<u32>,
+    /// Of those, how many wait for others.
+    waiting: Cell<u32>,
     /// Up to when the next two are summed.
     until: Cell<Instant>,
     /// Requests under way times nanoseconds, since the last figure.
@@ -71,6 +74,13 @@ impl Meter {
         }
     }
 
+    /// A request waits for others: until the answer is dropped it is nothing that there is to do here.
+    pub fn waits(self: &Rc<Self>, runtime: &Runtime) -> Waiting {
+        self.settle(runtime.port().now());
+        self.waiting.set(self.waiting.get() + 1);
+        Waiting { meter: self.clone(), runtime: runtime.clone() }
+    }
+
     fn answered(&self, took: Duration) {
         self.answered.set(self.answered.get() + 1);
         self.histogram.borrow_mut().record(took);
@@ -78,7 +88,7 @@ impl Meter {
 
     fn settle(&self, now: Instant) {
         let spent = now.since(self.until.replace(now)).as_nanos() as u64;
-        let requests = u64::from(self.requests.get());
+        let requests = u64::from(self.requests.get().saturating_sub(self.waiting.get()));
         self.area.set(self.area.get() + spent * requests);
         self.busy.set(self.busy.get() + if requests > 0 { spent } else { 0 });
     }
@@ -100,6 +110,19 @@ impl Meter {
         let queued = service_nanoseconds.saturating_mul(requests_permille.into()) / 1000;
         let wait_nanoseconds = queued.max(u64::try_from(lag.as_nanos()).unwrap_or(u64::MAX));
         Figure { requests_permille, wait_nanoseconds, service_nanoseconds, ..Figure::default() }
+    }
+}
+
+/// A request that waits for others.
+pub struct Waiting {
+    meter: Rc<Meter>,
+    runtime: Runtime,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.meter.settle(self.runtime.port().now());
+        self.meter.waiting.set(self.meter.waiting.get() - 1);
     }
 }
 

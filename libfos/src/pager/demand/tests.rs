@@ -21,6 +21,8 @@ struct Played {
     runs: BTreeMap<u32, u64>,
     left: u64,
     last: u32,
+    /// How many were asked for each time.
+    asked: Vec<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -97,6 +99,7 @@ struct Shelf(World);
 impl Larder for Shelf {
     fn fetch(&mut self, frames: u64) -> Result<Vec<Run>, SupplyError> {
         let mut played = self.0.0.borrow_mut();
+        played.asked.push(frames);
         let count = frames.min(RUN).min(played.left);
         if count == 0 {
             return Err(SupplyError::Refused(PagesError::OutOfMemory));
@@ -278,4 +281,21 @@ fn a_copy_costs_frames_when_it_is_written_and_the_last_one_none() {
     assert_eq!(write(&pager, &world, other.first + 1, 3), Verdict::Retry);
     assert_eq!((world.read(other.first + 2), pager.figures().copied), (Some(9), 1));
     pager.release(other).unwrap();
+}
+
+#[test]
+fn who_has_more_asks_for_more_at_once_and_keeps_as_much() {
+    assert_eq!([0, 1024, 1026, 8000, 8192, 1 << 20].map(batch), [512, 512, 513, 4000, 4096, 4096]);
+    let (pager, world) = pager(6000);
+    let region = pager.make(Kind::Memory, 5000).unwrap();
+    (0..5000).for_each(|page| assert_eq!(write(&pager, &world, region.first + page, 1), Verdict::Retry));
+    let asked = world.0.borrow().asked.clone();
+    let had = (0..).step_by(RUN as usize);
+    assert!(asked.iter().zip(had).all(|(asked, had)| *asked == batch(had)), "{asked:?}");
+    let had = pager.figures().frames;
+    pager.release(region).unwrap();
+    let stays = pager.figures().frames;
+    assert!((batch(had)..batch(had) + RUN).contains(&stays), "{stays} of {had}");
+    pager.give_back_unused().unwrap();
+    assert_eq!((pager.figures().frames, world.0.borrow().left), (0, 6000));
 }

@@ -63,7 +63,7 @@ impl Ledger {
     fn free(&self) -> u64 {
         let (out, members) = (self.out.borrow(), self.members.borrow());
         let held = out.values().filter(|given| !members.contains(&given.process));
-        FRAMES - held.map(|given| given.range.count).sum::<u64>()
+        FRAMES.saturating_sub(held.map(|given| given.range.count).sum::<u64>())
     }
 
     /// A process's request begins.
@@ -138,6 +138,8 @@ impl Hands for SimulatedHands {
     }
 
     fn give(&mut self, range: Range, process: u64) -> Result<(u32, u32), NotGiven> {
+        // Two derivations, and what moves one to the process.
+        self.ledger.world.charge("trap", 3);
         let mut given = self.ledger.given.borrow_mut();
         if given.len() >= GIVEN_MAX {
             return Err(NotGiven::TooMany);
@@ -165,6 +167,8 @@ impl Hands for SimulatedHands {
     }
 
     fn take(&mut self, slot: &u32) -> bool {
+        // A look whether it is home, and its deletion.
+        self.ledger.world.charge("trap", 2);
         self.ledger.out.borrow_mut().remove(slot);
         if !self.ledger.dress.forgets_holders {
             self.ledger.given.borrow_mut().remove(slot);
@@ -185,15 +189,21 @@ pub struct SimulatedCleaner {
 }
 
 impl Cleaner for SimulatedCleaner {
-    fn clean(&self, runs: &[Run]) -> bool {
-        for run in runs {
-            if !self.ledger.dress.forgets_to_clean {
-                let mut written = self.ledger.written.borrow_mut();
-                (run.range.first..run.range.first + run.range.count)
-                    .for_each(|frame| _ = written.remove(&frame));
-            }
-            self.ledger.delete(self.member, run.handle);
+    fn clean(&self, run: &Run, from: u64, count: u64) -> bool {
+        // Mapped, cleared, unmapped.
+        self.ledger.world.charge("trap", 2);
+        self.ledger.world.charge("zero_page", count);
+        if !self.ledger.dress.forgets_to_clean {
+            let mut written = self.ledger.written.borrow_mut();
+            let first = run.range.first + from;
+            (first..first + count).for_each(|frame| _ = written.remove(&frame));
         }
+        true
+    }
+
+    fn give_up(&self, run: &Run) -> bool {
+        self.ledger.world.charge("trap", 1);
+        self.ledger.delete(self.member, run.handle);
         true
     }
 }

@@ -1,7 +1,7 @@
 //! Root: starts members, tells of their ends, and is the custodian.
 
 use super::hands::{Ledger, SimulatedCleaner, SimulatedCustodian, SimulatedHands};
-use super::{Dress, FIRST_FRAME, FRAMES, KEY, Seen, marks};
+use super::{Dress, KEY, Seen, Size};
 use crate::world::{Process, World};
 use fos_messages::custody::{CustodyDispatcher, Range, With};
 use fos_messages::programs::{Order, Programs, ProgramsClient, ProgramsDispatcher, Refusal, Started};
@@ -29,9 +29,11 @@ pub struct Root {
     seen: Rc<Seen>,
     started: RefCell<Vec<Process>>,
     dress: Dress,
+    size: Size,
 }
 
 impl Root {
+    #[allow(clippy::too_many_arguments, reason = "each is what one part of the world is to be")]
     pub fn start(
         world: &World,
         core: u32,
@@ -40,15 +42,20 @@ impl Root {
         ledger: Rc<Ledger>,
         seen: Rc<Seen>,
         dress: Dress,
+        size: Size,
     ) -> Rc<Root> {
         let process = world.start("root", core);
         let hands = SimulatedHands { ledger: ledger.clone(), runtime: process.runtime.clone() };
         let mut custodian = Custodian::new(hands);
-        custodian.add(Range { first: FIRST_FRAME, count: FRAMES }, true);
+        for range in 0..size.ranges {
+            let first = size.first + range * size.frames.next_power_of_two() * 2;
+            custodian.add(Range { first, count: size.frames }, true);
+        }
         let custodian = Rc::new(RefCell::new(custodian));
         process.runtime.serve(Class::External, CustodyDispatcher::new(Rc::new(Service(custodian.clone()))));
         let (world, started) = (world.clone(), RefCell::default());
-        let root = Rc::new(Root { world, process, naming, cores, custodian, ledger, seen, started, dress });
+        let root =
+            Rc::new(Root { world, process, naming, cores, custodian, ledger, seen, started, dress, size });
         root.process.runtime.serve(Class::External, ProgramsDispatcher::new(Rc::new(Starter(root.clone()))));
         root
     }
@@ -98,7 +105,8 @@ impl Root {
             With::Keeper(by) => is_alive(by),
             With::Holder(_) => true,
         };
-        custodian.totals().frames == FRAMES && custodian.rows(0).all(|row| is_well(row.with))
+        custodian.totals().frames == self.size.ranges * self.size.frames
+            && custodian.rows(0).all(|row| is_well(row.with))
     }
 
     /// The table, for people.
@@ -113,8 +121,8 @@ impl Root {
         let number = self.started.borrow().len();
         let started = self.world.start(&format!("member-{number}"), core.into());
         self.started.borrow_mut().push(started.clone());
-        self.know(&started);
         self.ledger.is_member(started.identity.0);
+        self.know(&started);
         let root =
             ProgramsClient::new(started.runtime.within(ROOT_WITHIN), self.process.address(Class::External));
         let seen = self.seen.clone();
@@ -127,7 +135,7 @@ impl Root {
             cores: self.cores.clone(),
             arguments: ["pages".to_owned()].into_iter().chain(arguments(MEMBER, KEY)).collect(),
             policy: None,
-            marks: marks(),
+            marks: self.size.marks,
             cleaner: Box::new(SimulatedCleaner { ledger: self.ledger.clone(), member: started.identity.0 }),
             hear: Rc::new(move |event| match event {
                 Event::Grows(_) => seen.grown.set(seen.grown.get() + 1),

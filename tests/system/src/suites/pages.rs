@@ -4,6 +4,7 @@
 use crate::fos::Fos;
 use crate::libtest;
 use crate::runner::{Outcome, Runner};
+use crate::suites::sim;
 use std::time::Duration;
 
 /// The crate whose unit tests belong here, and not to the suite `kernel`.
@@ -38,6 +39,16 @@ const SAYS: &[&[&str]] = &[
 /// Runs the library's tests, and boots the image.
 pub fn run(runner: &mut Runner) {
     libtest::build_and_run(runner, || Ok(LIBRARIES.map(str::to_owned).to_vec()), "dev");
+    if runner.long() {
+        let from = runner.seed().to_string();
+        runner.test(
+            format!("1000 seeds from {from}: no frame is lost or with two, whatever goes wrong"),
+            || sim::sweep(&["pages", "--seeds", "1000", "--from", &from], 1),
+        );
+        runner.test("any member and any client may end after any message", || {
+            sim::sweep(&["pages", "--seeds", "1", "--messages", "800", "--kill-points"], 1)
+        });
+    }
     runner.test("on the machine: no frame is lost or given twice, whoever ends", on_the_machine);
 }
 

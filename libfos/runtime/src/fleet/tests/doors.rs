@@ -190,3 +190,43 @@ fn a_member_that_answers_nothing_is_not_idle() {
     let lagging = meter.figure(runtime.port().now(), Duration::from_millis(7));
     assert_eq!(lagging.wait_nanoseconds, 7_000_000, "what lies in the mailbox counts too");
 }
+
+#[test]
+fn a_request_that_waits_for_others_is_no_load() {
+    let world = World::default();
+    let Node { runtime, .. } = world.node();
+    let meter = Rc::<Meter>::default();
+    meter.figure(runtime.port().now(), Duration::ZERO);
+    let (waiter, of) = (runtime.clone(), meter.clone());
+    let request = Served::Task(Box::pin(async move {
+        let waiting = of.waits(&waiter);
+        waiter.sleep(Duration::from_millis(199)).await;
+        drop(waiting);
+        waiter.sleep(Duration::from_millis(1)).await;
+        AnswerBody::NotNow
+    }));
+    let Served::Task(counted) = meter.count(&runtime, runtime.port().now(), request) else {
+        panic!("a task stays one")
+    };
+    runtime.spawn(Priority::Normal, async move { drop(counted.await) });
+    world.run_for(Duration::from_millis(200));
+    let figure = meter.figure(runtime.port().now(), Duration::ZERO);
+    assert_eq!((figure.service_nanoseconds, figure.requests_permille), (1_000_000, 5));
+    // One that is given up while it waits leaves nothing behind.
+    let (waiter, of) = (runtime.clone(), meter.clone());
+    let request = Served::Task(Box::pin(async move {
+        let _waiting = of.waits(&waiter);
+        core::future::pending().await
+    }));
+    let Served::Task(mut counted) = meter.count(&runtime, runtime.port().now(), request) else {
+        panic!("a task stays one")
+    };
+    let waker = core::task::Waker::noop();
+    assert!(counted.as_mut().poll(&mut core::task::Context::from_waker(waker)).is_pending());
+    world.run_for(Duration::from_millis(20));
+    drop(counted);
+    assert_eq!(
+        (meter.requests(), meter.figure(runtime.port().now(), Duration::ZERO).requests_permille),
+        (0, 0)
+    );
+}
