@@ -1,13 +1,14 @@
 //! `/init` of the Linux guest: measures one mode's operations, prints a line for each, and ends the machine.
 //!
-//! The mode is the program's argument: `instructions` or `spawns` (one CPU, QEMU counts instructions), `times` or `round-trips`
-//! (two CPUs).
+//! The mode is the program's argument: `instructions`, `spawns` or `fault-instructions` (one CPU, QEMU counts instructions), `times`
+//! or `round-trips` (two CPUs), `faults` (any number, a worker on each).
 //! As process 1 it mounts what it reads and reboots at the end (QEMU runs with `-no-reboot`); as an ordinary
 //! process it only measures, for a look by hand. A failed measurement panics: as process 1 that panics the
 //! guest's kernel, no `end` line appears, and the host reports the console's last lines.
 
 mod byte_streams;
 mod clock;
+mod faults;
 mod machine;
 mod pages;
 mod process;
@@ -28,13 +29,16 @@ fn main() {
         return;
     }
     machine::prepare();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     process::pin(0);
     match mode.as_str() {
         "instructions" => measure_instructions(),
         "spawns" => measure_spawns(),
         "times" => measure_times(),
         "round-trips" => measure_round_trips(),
-        _ => panic!("{mode:?} is no mode: say `instructions`, `spawns`, `times` or `round-trips`"),
+        "faults" => measure_faults(cpus),
+        "fault-instructions" => count_faults(),
+        _ => panic!("{mode:?} is no mode: see the beginning of this program's source"),
     }
     for note in machine::notes() {
         print(Line::Note(note));
@@ -114,6 +118,24 @@ fn measure_round_trips() {
     report("linux_guest_getppid_ns", getppid, "getppid by a bare syscall instruction");
     report("linux_guest_pipe_ns", pipes, "round trip of processes on two CPUs, two pipes, 64 bytes each way");
     report("linux_guest_unix_ns", sockets, "the same over a pair of AF_UNIX stream sockets");
+}
+
+fn measure_faults(cpus: usize) {
+    let (value, how) = (
+        faults::pages_per_second(cpus),
+        "regions of 64 MiB touched page by page and unmapped, a worker on each CPU",
+    );
+    let (key, unit) = ("linux_pages_per_second".to_owned(), "1/s".to_owned());
+    print(Line::Bench(Measurement { key, value, unit, how: how.to_owned() }));
+}
+
+fn count_faults() {
+    let how = format!(
+        "of {} regions of 64 MiB touched page by page and unmapped, all that ran meanwhile",
+        faults::COUNTED
+    );
+    let (key, unit) = ("linux_page_instructions".to_owned(), "instructions".to_owned());
+    print(Line::Bench(Measurement { key, value: faults::ticks_per_page(), unit, how }));
 }
 
 fn report_times(key: &str, times: &shootdown::Times, touched_on: &str) {

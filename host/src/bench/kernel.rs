@@ -132,7 +132,7 @@ fn text_bytes(kernel: &Path) -> Result<u64> {
 }
 
 /// What it ran on, in one line.
-fn machine() -> String {
+pub fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let qemu = crate::packages::version(crate::packages::QEMU.program).unwrap_or_default();
     format!("{qemu}, TCG, microvm; host: {} with {cores} cores", accelerator::processor())

@@ -66,7 +66,7 @@ pub fn pairs(built: &Built, linux: Option<&Guest>, timed: Timed, talk: &Talk) ->
     Ok(pairs)
 }
 
-/// Boots a machine, runs the measuring program, and reads its lines.
+/// Boots a machine, runs the program that measures the kernel, and reads its lines.
 pub fn fos(options: &Options, arguments: &[&str]) -> Result<Vec<Measurement>> {
     program(options, PROGRAM, arguments)
 }

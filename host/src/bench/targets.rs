@@ -69,9 +69,12 @@ pub const NAMES: &[Expected] = &[at_least("sim_names_linear_256", 0.95)];
 pub const PROCESSES: &[Expected] =
     &[target("spawn_over_linux", Some(1.0 / 3.0), None), target("probe_p99_under_hog", Some(2.0), None)];
 
+/// The suite of pages' keys.
+pub const PAGES: &[Expected] = &[at_least("pages_over_linux_2", 1.0), at_least("sim_pages_linear_64", 0.9)];
+
 /// Every suite's keys.
 fn all() -> impl Iterator<Item = &'static Expected> {
-    KERNEL.iter().chain(MESSAGES).chain(SIM).chain(NAMES).chain(PROCESSES)
+    KERNEL.iter().chain(MESSAGES).chain(SIM).chain(NAMES).chain(PROCESSES).chain(PAGES)
 }
 
 /// The row with its target, and what stands beside it among Linux's measurements.

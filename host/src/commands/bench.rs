@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::bench::document::{Document, Row};
-use crate::bench::{costs, counts, dpool, kernel, machines, messages, names, processes, sim, targets};
+use crate::bench::{costs, counts, dpool, kernel, machines, messages, names, pages, processes, sim, targets};
 use crate::cli::BenchArguments;
 use crate::failure::{Code, Failure, Result};
 use crate::image::{self, Built};
@@ -64,6 +64,13 @@ const SUITES: &[Suite] = &[
         counts: none,
         needs_qemu: false,
         write: dpool::write,
+    },
+    Suite {
+        name: pages::SUITE,
+        measure: pages::measure,
+        counts: none,
+        needs_qemu: true,
+        write: pages::write,
     },
 ];
 

@@ -98,6 +98,8 @@ pub enum Counted {
     Operations,
     /// Starting a program, and waiting for its end.
     Spawns,
+    /// A page that is touched and given back, everything counted that ran meanwhile.
+    Faults,
 }
 
 impl Counted {
@@ -106,17 +108,20 @@ impl Counted {
         match self {
             Counted::Operations => "instructions",
             Counted::Spawns => "spawns",
+            Counted::Faults => "fault-instructions",
         }
     }
 }
 
-/// What is timed on two CPUs.
+/// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timed {
     /// Unmapping a page that one CPU or two have used.
     Unmapping,
     /// getppid, and round trips of two processes on two CPUs.
     RoundTrips,
+    /// Pages touched and given back, by a process on each of so many CPUs.
+    Faults(u16),
 }
 
 impl Timed {
@@ -125,11 +130,20 @@ impl Timed {
         match self {
             Timed::Unmapping => "times",
             Timed::RoundTrips => "round-trips",
+            Timed::Faults(_) => "faults",
+        }
+    }
+
+    /// CPUs of the machine.
+    pub fn cpus(self) -> u16 {
+        match self {
+            Timed::Unmapping | Timed::RoundTrips => 2,
+            Timed::Faults(cpus) => cpus,
         }
     }
 }
 
-/// Boots with two CPUs, each on a host thread of its own; every value is a median time in ns (about 2 s, up to three
+/// Boots with one or two CPUs, each on a host thread of its own; every value is a median time in ns (about 2 s, up to three
 /// tries of three minutes on a busy host).
 ///
 /// Times depend on the host and on what else it does: compare within one run of pairs only.
@@ -138,7 +152,8 @@ impl Timed {
 /// Those of [`measure_instructions`].
 pub fn measure_times(guest: &Guest, timed: Timed) -> Result<Report> {
     let (mode, clock_khz) = (timed.mode(), host_clock_khz());
-    let processor = ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"];
+    let cpus = timed.cpus().to_string();
+    let processor = ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", &cpus];
     let mut last = measure(guest, mode, clock_khz, &processor, TIME_LIMIT);
     for _ in 1..TIME_ATTEMPTS {
         match last {

@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod faults;
 mod fleet;
 mod grown;
 mod paged;
@@ -21,6 +22,10 @@ libfos::entry!(main);
 fn main(start: &Start) -> u8 {
     let ended = match start.arguments.get(1).map(|role| role.as_str()) {
         Some("holder") => user::hold(start, false),
+        Some("measure") => faults::measure(start, false),
+        Some("count") => faults::measure(start, true),
+        Some("times") => faults::work(start, false),
+        Some("counts") => faults::work(start, true),
         Some("hog") => user::hold(start, true),
         Some(role @ ("paged" | "overrun" | "stack" | "outside")) => paged::run(start, role),
         _ => show::run(start),
