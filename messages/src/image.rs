@@ -98,6 +98,11 @@ impl Program {
     pub fn file(&self) -> &str {
         self.file.as_deref().unwrap_or(&self.name)
     }
+
+    /// Whether the image grants it anything but to speak on the console.
+    pub fn is_trusted(&self) -> bool {
+        self.capabilities.iter().any(|capability| *capability != Capability::Console)
+    }
 }
 
 /// When a program starts.

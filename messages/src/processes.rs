@@ -109,8 +109,11 @@ pub struct SpawnOrder {
     pub environment: Vec<(String, String)>,
     /// Keys that it finds in its start block by these names, beside its own.
     pub keys: Vec<(String, KeyBytes)>,
-    /// It gets nothing but those: neither what the image grants it, nor root, nor the console.
+    /// It gets nothing but those: neither what the image grants it, nor root, nor the console. Nor does it pass on what it does
+    /// not have: neither it nor who descends from it has a program started that is [trusted](Self::is_trusted).
     pub is_confined: bool,
+    /// What the image grants the program may be granted. The fleet decides it: what an asker says of it is not looked at.
+    pub is_trusted: bool,
     /// Frames of its own, which it can't go beyond: within [`MEMORY_FRAMES`]. None: as a program that root starts.
     pub memory_frames: Option<u32>,
     /// Where.
@@ -297,6 +300,8 @@ pub enum ProcessError {
     NoSuchSignal,
     /// The request is a repeated one from so long ago that what came of it is forgotten.
     Forgotten,
+    /// The image grants the program what who asks may not pass on: it descends from a confined process.
+    NotEntitled,
 }
 
 impl core::fmt::Display for ProcessError {
@@ -321,6 +326,9 @@ impl core::fmt::Display for ProcessError {
             ProcessError::NotPermitted => "only a process's session and its forebears may do that to it",
             ProcessError::NoSuchSignal => "signals go from 0 to 64",
             ProcessError::Forgotten => "the request is too old to be repeated",
+            ProcessError::NotEntitled => {
+                "the image grants the program what a confined process may not pass on: confine it too"
+            }
         })
     }
 }

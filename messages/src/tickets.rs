@@ -12,6 +12,7 @@
 //! | `act` | yes | never: what has ended, or never was, is left alone |
 //! | `outlive` | yes | `NoSuchProcess`: never started, or forgotten |
 //! | `forget` | yes | never |
+//! | `known` | yes | never |
 //! | `counts` | yes | never |
 //!
 //! An order may be longer than a message: its first parts come by `prepare`, the last with `start`. Root keeps parts for
@@ -20,12 +21,19 @@
 use crate::processes::{Ended, ProcessError};
 use crate::rpc::interface;
 use crate::rpc::wire::{self, Scalar, whole};
+use alloc::string::String;
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 /// Bytes in one part of an order, so that it fits a mailbox message with all else.
 pub const PART_MAX: usize = 768;
 /// Tickets for which parts are kept.
 pub const PREPARED_MAX: usize = 32;
+
+/// Rows of one [`Survey`].
+pub const SURVEYED_MAX: usize = 16;
+/// Bytes of a program's name in a row.
+pub const SURVEYED_NAME_MAX: usize = 32;
 
 /// What is to be done to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Scalar)]
@@ -36,6 +44,28 @@ pub enum Deed {
     Stop,
     /// It goes on.
     Resume,
+}
+
+/// A start that is not forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surveyed {
+    /// Its ticket.
+    pub ticket: u64,
+    /// The identity of the process that it became.
+    pub identity: u64,
+    /// The process's core, if it runs.
+    pub core: u16,
+    /// Its program, if it runs, or the beginning of a long name.
+    pub program: String,
+}
+
+/// Starts that are not forgotten, some of them: for a fleet that has lost its own table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survey {
+    /// The highest ticket of which root has ever heard. None of those up to it may be used again.
+    pub last: u64,
+    /// In the order of their tickets. Fewer than [`SURVEYED_MAX`]: there are no more.
+    pub rows: Vec<Surveyed>,
 }
 
 /// How much of what root has: equal before and after, nothing was left behind between.
@@ -49,6 +79,8 @@ pub struct Counts {
     pub prepared: u32,
     /// Keys of root's own mailboxes that programs have.
     pub keys: u32,
+    /// Names that programs have registered with root.
+    pub names: u32,
     /// Frames in which programs may be started.
     pub frames_free: u64,
     /// Frames of root's own that nothing is built in.
@@ -86,6 +118,10 @@ pub trait Tickets {
     /// How much of what there is.
     #[operation(idempotent)]
     fn counts(&self) -> Counts;
+
+    /// The starts that are not forgotten, of tickets above this one.
+    #[operation(idempotent, answer_max = 1024)]
+    fn known(&self, above: u64) -> Survey;
 }
 
 /// A request, as root reads it: root has a loop of its own instead of a runtime's.
@@ -103,6 +139,8 @@ pub enum Request {
     Forget(u64),
     /// [`Tickets::counts`].
     Counts,
+    /// [`Tickets::known`].
+    Known(u64),
 }
 
 impl Request {
@@ -122,6 +160,7 @@ impl Request {
             3 => whole(body, Scalar::read).map(Request::Outlive),
             4 => whole(body, Scalar::read).map(Request::Forget),
             5 => whole(body, <() as Scalar>::read).map(|()| Request::Counts),
+            6 => whole(body, Scalar::read).map(Request::Known),
             _ => return None,
         })
     }
@@ -173,6 +212,7 @@ mod tests {
             let _ = root.outlive(11).await;
             let _ = root.forget(12).await;
             let _ = root.counts().await;
+            let _ = root.known(13).await;
         });
         assert_eq!(ask.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()));
         let expected = [
@@ -182,6 +222,7 @@ mod tests {
             Request::Outlive(11),
             Request::Forget(12),
             Request::Counts,
+            Request::Known(13),
         ];
         assert_eq!(*notes.0.borrow(), expected);
     }

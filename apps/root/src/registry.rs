@@ -62,6 +62,11 @@ impl Registry {
         Ok(())
     }
 
+    /// How many names there are.
+    pub fn count(&self) -> usize {
+        self.names.len()
+    }
+
     /// The key behind a name, and who registered it.
     pub fn lookup(&self, name: &str) -> Option<(KeyBytes, Number)> {
         self.names.iter().find(|known| known.name == name).map(|known| (known.key, known.owner))

@@ -43,6 +43,14 @@ impl Server {
                 asker.answer(Status::Done, ());
             }
             Ok(Request::Counts) => asker.answer(Status::Done, self.counts()),
+            Ok(Request::Known(above)) => {
+                let program = |ticket| {
+                    let program = self.programs.get(self.of_ticket(ticket)?)?;
+                    Some((program.core, program.name.clone()))
+                };
+                let survey = self.tickets.survey(above, program);
+                asker.answer_with(Status::Done, |bytes| wire::write(&survey, bytes));
+            }
         }
     }
 
@@ -63,6 +71,9 @@ impl Server {
     fn start_order(&mut self, ticket: u64, core: u16, bytes: &[u8]) -> Result<u64, ProcessError> {
         let order: SpawnOrder = postcard::from_bytes(bytes).map_err(|_| ProcessError::TooLong)?;
         let program = self.image.program(&order.program).cloned().ok_or(ProcessError::NoProgram)?;
+        if program.is_trusted() && !order.is_trusted && !order.is_confined {
+            return Err(ProcessError::NotEntitled);
+        }
         let arguments = [&order.program].into_iter().chain(&order.arguments).cloned().collect();
         let ordered = Some(Ordered { ticket, order: &order });
         let command = Command { arguments, core, ordered, ..Command::of(&program) };
@@ -106,6 +117,7 @@ impl Server {
             tickets: tickets as u32,
             prepared: prepared as u32,
             keys: self.programs.iter().map(|program| program.keys.len() as u32).sum(),
+            names: self.registry.count() as u32,
             frames_free: self.count_frames().1,
             own_free: self.memory.frames.free_frames(),
             threads,

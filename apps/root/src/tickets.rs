@@ -6,9 +6,11 @@
 //! last [`FORGOTTEN_MAX`] are enough to be sure.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Bound;
 use fos_messages::processes::{Ended, ORDER_BYTES_MAX, ProcessError};
-use fos_messages::tickets::{PART_MAX, PREPARED_MAX};
+use fos_messages::tickets::{PART_MAX, PREPARED_MAX, SURVEYED_MAX, SURVEYED_NAME_MAX, Survey, Surveyed};
 
 /// Tickets of which is remembered that they are over.
 pub const FORGOTTEN_MAX: usize = 1024;
@@ -51,11 +53,13 @@ pub struct Book<A> {
     entries: BTreeMap<u64, Entry<A>>,
     forgotten: VecDeque<u64>,
     prepared: VecDeque<(u64, Vec<u8>)>,
+    last: u64,
 }
 
 impl<A> Default for Book<A> {
     fn default() -> Book<A> {
-        Book { entries: BTreeMap::new(), forgotten: VecDeque::new(), prepared: VecDeque::new() }
+        let (entries, forgotten, prepared, last) = Default::default();
+        Book { entries, forgotten, prepared, last }
     }
 }
 
@@ -106,6 +110,7 @@ impl<A> Book<A> {
 
     /// It was started.
     pub fn started(&mut self, ticket: u64, identity: u64) {
+        self.last = self.last.max(ticket);
         self.entries.insert(ticket, Entry { identity, ended: None, waiter: None });
     }
 
@@ -136,6 +141,7 @@ impl<A> Book<A> {
         if self.runs(ticket) || self.known(ticket) == Known::Forgotten {
             return;
         }
+        self.last = self.last.max(ticket);
         self.entries.remove(&ticket);
         if self.forgotten.len() >= FORGOTTEN_MAX {
             self.forgotten.pop_front();
@@ -146,6 +152,18 @@ impl<A> Book<A> {
     /// Starts that are remembered, and orders of which there are parts.
     pub fn counts(&self) -> (usize, usize) {
         (self.entries.len(), self.prepared.len())
+    }
+
+    /// What a fleet that has lost its table is told: of tickets above this one, and of those that run what `program` says of them.
+    pub fn survey(&self, above: u64, program: impl Fn(u64) -> Option<(u16, String)>) -> Survey {
+        let row = |(&ticket, entry): (&u64, &Entry<A>)| {
+            let (core, mut program) = program(ticket).unwrap_or_default();
+            let end = (0..=SURVEYED_NAME_MAX).rev().find(|end| program.is_char_boundary(*end));
+            program.truncate(end.unwrap_or_default());
+            Surveyed { ticket, identity: entry.identity, core, program }
+        };
+        let above = self.entries.range((Bound::Excluded(above), Bound::Unbounded));
+        Survey { last: self.last, rows: above.take(SURVEYED_MAX).map(row).collect() }
     }
 
     /// Starts that are remembered, with their identities, and whether they run.

@@ -6,11 +6,14 @@
 //! When an epoch begins its coordinator *levels* the members: takes over the table of who has made most, has those catch up
 //! who have made less, and tells again the batch that some were told of and nobody is known to have made. Each answer to that
 //! comes from a living member of the epoch, or it is done again: so a batch that any client was answered about is found.
+//! If nobody has a table, it is the fleet's first epoch, or all its members have ended at once. Then the starter is asked who
+//! runs: those are found again, but not whose children they were, nor what was to be answered.
 //!
 //! Whom it waits for: the coordinator for every member of its epoch, and a member's end ends that wait.
 
 use crate::limits::Limits;
 use crate::record::Record;
+use crate::starter::Starter;
 use crate::table::{Change, Head, Outcome, Table};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -59,6 +62,7 @@ pub struct Ledger {
     runtime: Runtime,
     member: Rc<Member>,
     limits: Limits,
+    starter: Rc<dyn Starter>,
     table: RefCell<Option<Table>>,
     made: Cell<u64>,
     /// The next batch, which others may not know of yet.
@@ -73,9 +77,9 @@ pub struct Ledger {
 
 impl Ledger {
     /// One that knows nothing yet.
-    pub fn new(runtime: Runtime, member: Rc<Member>, limits: Limits) -> Rc<Ledger> {
+    pub fn new(runtime: Runtime, member: Rc<Member>, limits: Limits, starter: Rc<dyn Starter>) -> Rc<Ledger> {
         let (table, made, told, asked, queue, settled, bell) = Default::default();
-        Rc::new(Ledger { runtime, member, limits, table, made, told, asked, queue, settled, bell })
+        Rc::new(Ledger { runtime, member, limits, starter, table, made, told, asked, queue, settled, bell })
     }
 
     /// Does its part from now on.
@@ -200,7 +204,10 @@ impl Ledger {
                 self.give_up();
                 self.fetch(&caller, from, progress.made).await?;
             }
-            None if mine.is_none() => *self.table.borrow_mut() = Some(Table::new(self.limits)),
+            None if mine.is_none() => {
+                let survey = self.starter.known().await.ok()?;
+                *self.table.borrow_mut() = Some(Table::found_again(self.limits, &survey));
+            }
             _ => {}
         }
         let made = self.made.get();

@@ -31,7 +31,7 @@ impl ProcessesMember {
         key: DirectoryKey,
         starter: Rc<dyn Starter>,
     ) -> Result<ProcessesMember, EnterError> {
-        let ledger = Ledger::new(runtime.clone(), member.clone(), limits);
+        let ledger = Ledger::new(runtime.clone(), member.clone(), limits, starter.clone());
         member.serve_members(ProcessPeersDispatcher::new(Rc::new(Members(ledger.clone()))));
         let clients = Clients { runtime: runtime.clone(), ledger: ledger.clone(), key };
         member.serve::<ProcessesInterface>(ProcessesDispatcher::new(Rc::new(clients)));

@@ -59,6 +59,8 @@ pub struct Record {
     pub origin: Origin,
     /// What became of it.
     pub life: Life,
+    /// It may have programs started that the image trusts.
+    pub is_trusted: bool,
     /// It is to stand still.
     pub is_stopped: bool,
     /// The signal by which it is to end.

@@ -1,8 +1,8 @@
 //! Signals. The table says what they come to; native programs have no handlers, so each does what POSIX has it do where
 //! nobody handles it. A process may signal its session and what descends from it, and of those what the fleet has started: whom
-//! somebody else started, somebody else ends.
+//! somebody else started, somebody else ends. Who has the fleet's key may also signal what is of no session.
 
-use crate::record::{Answer, Record};
+use crate::record::{Answer, Origin, Record};
 use crate::table::{Asker, Done, Outcome, Table};
 use alloc::vec::Vec;
 use fos_messages::processes::{Pid, ProcessError, SIGNAL_MAX, Target};
@@ -51,7 +51,12 @@ impl Table {
     fn may_signal(&self, from: Pid, to: Pid) -> bool {
         let session = |pid: Pid| self.records.get(&pid).map(|record| record.session);
         let is_ours = self.records.get(&to).is_some_and(|record| record.ticket().is_some());
-        is_ours && (session(from) == session(to) || self.descends(to, from))
+        // What was found again when the fleet had lost its table is of no session.
+        let has_key =
+            self.records.get(&from).is_some_and(|record| matches!(record.origin, Origin::Enrolled(_)));
+        let is_found = has_key && session(to) == Some(Pid::INIT);
+        let shares = session(from) == session(to) && session(from) != Some(Pid::INIT);
+        is_ours && (from == to || shares || self.descends(to, from) || is_found)
     }
 
     /// Whether it is below that one in the tree, which is as high as there are processes at most.

@@ -26,6 +26,8 @@ impl Table {
             identity,
             origin: Origin::Enrolled(own),
             life: Life::Running,
+            // Who has the fleet's key.
+            is_trusted: true,
             is_stopped: false,
             doomed: None,
             answers: Answers::default(),
@@ -64,7 +66,8 @@ impl Table {
             return Err(self.over(ProcessError::TooManyChildren));
         }
         let core = placement::choose(self, order.place).ok_or(ProcessError::NoSuchPlace)?;
-        let session = self.record(parent)?.session;
+        let Record { session, is_trusted, .. } = *self.record(parent)?;
+        let order = SpawnOrder { is_trusted, ..order.clone() };
         let group = match order.group {
             Grouping::Parents => Some(self.record(parent)?.group),
             Grouping::Own => None,
@@ -83,7 +86,8 @@ impl Table {
             core,
             identity: 0,
             origin: Origin::Spawned(ticket),
-            life: Life::Starting { order: order.clone(), number: asker.number },
+            is_trusted: is_trusted && !order.is_confined,
+            life: Life::Starting { order, number: asker.number },
             is_stopped: false,
             doomed: None,
             answers: Answers::default(),

@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 use fos_messages::processes::{Ended, ProcessError, SpawnOrder};
 use fos_messages::rpc::{Address, CallError};
-use fos_messages::tickets::{self, PART_MAX, TicketsClient};
+use fos_messages::tickets::{self, PART_MAX, SURVEYED_MAX, Survey, TicketsClient};
 use fos_runtime::fleet::Coming;
 use fos_runtime::{Runtime, Within};
 
@@ -42,6 +42,9 @@ pub trait Starter {
 
     /// Forgets how it ended: the fleet knows.
     fn forget(&self, ticket: Ticket) -> Coming<'_, Result<(), CallError<ProcessError>>>;
+
+    /// All starts that are not forgotten.
+    fn known(&self) -> Coming<'_, Result<Survey, CallError<ProcessError>>>;
 }
 
 /// How long whoever starts processes may take, but for ends: it may be starting others, each of which takes milliseconds
@@ -112,5 +115,21 @@ impl Starter for ByTickets {
 
     fn forget(&self, ticket: Ticket) -> Coming<'_, Result<(), CallError<ProcessError>>> {
         Box::pin(async move { plain(self.client(WITHIN).forget(ticket.0).await) })
+    }
+
+    fn known(&self) -> Coming<'_, Result<Survey, CallError<ProcessError>>> {
+        Box::pin(async move {
+            let mut survey = Survey::default();
+            loop {
+                let above = survey.rows.last().map_or(0, |row| row.ticket);
+                let Survey { last, rows } = plain(self.client(WITHIN).known(above).await)?;
+                let is_all = rows.len() < SURVEYED_MAX;
+                survey.last = last;
+                survey.rows.extend(rows);
+                if is_all {
+                    return Ok(survey);
+                }
+            }
+        })
     }
 }

@@ -12,6 +12,7 @@ use alloc::format;
 use alloc::string::String;
 use fos_messages::processes::{Ended, Pid, ProcessError, SpawnOrder, Statistics, Target, Waited, Whom};
 use fos_messages::rpc::Address;
+use fos_messages::tickets::Survey;
 use serde::{Deserialize, Serialize};
 
 /// A process that asks, and the number of its request.
@@ -119,12 +120,38 @@ impl Table {
             identity: 0,
             origin: Origin::Init,
             life: Life::Running,
+            is_trusted: false,
             is_stopped: false,
             doomed: None,
             answers: Answers::default(),
         };
         let mut table = Table::from_head(limits, Head::default());
         table.take(Pid::INIT, init);
+        table
+    }
+
+    /// One for a fleet that has lost its own: whoever runs is init's, of no session, and tickets go on after the last one.
+    pub fn found_again(limits: Limits, survey: &Survey) -> Table {
+        let mut table = Table::new(limits);
+        table.head.last_ticket = survey.last;
+        for row in &survey.rows {
+            let Some(pid) = table.head.pids.next(&table.records) else { break };
+            let record = Record {
+                parent: Pid::INIT,
+                group: pid,
+                session: Pid::INIT,
+                program: row.program.clone(),
+                core: row.core,
+                identity: row.identity,
+                origin: Origin::Spawned(Ticket(row.ticket)),
+                life: Life::Running,
+                is_trusted: false,
+                is_stopped: false,
+                doomed: None,
+                answers: Answers::default(),
+            };
+            table.take(pid, record);
+        }
         table
     }
 

@@ -182,7 +182,7 @@ const PLACEMENT: [&str; 8] = [
 ];
 
 /// Handlers that are not asked in a scenario without faults, or that root does.
-const AS_A_RESPONSE: [&str; 11] = [
+const AS_A_RESPONSE: [&str; 12] = [
     "Founder.fleets",
     "NamesStarter.enter",
     "NamesStarter.members",
@@ -190,6 +190,7 @@ const AS_A_RESPONSE: [&str; 11] = [
     "Programs.end",
     "Programs.fence",
     "Programs.stop",
+    "Tickets.known",
     "Watchdog.dismiss",
     "Watchdog.poisoned",
     "Watchdog.state",

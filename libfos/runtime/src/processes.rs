@@ -24,19 +24,21 @@ const AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// What became of a request.
 pub type Outcome<T> = Result<T, CallError<ProcessError>>;
 
-/// One for each process: the fleet would take a second one's numbers for repetitions.
+/// One for each process. If it enrolled, and all members end at once, it enrolls again: it has no children then. The fleet would take a second one's numbers for repetitions.
 pub struct Processes {
     runtime: Runtime,
     names: Rc<Names>,
     fleet: Path,
     patience: Duration,
     last_number: Cell<u64>,
+    /// The fleet's key, if this process enrolled with it.
+    key: Cell<Option<DirectoryKey>>,
 }
 
 impl Processes {
     /// A way to the fleet of this name. Each request but a patient wait may take `patience`, retries included.
     pub fn new(runtime: Runtime, names: Rc<Names>, fleet: Path, patience: Duration) -> Processes {
-        Processes { runtime, names, fleet, patience, last_number: Cell::new(0) }
+        Processes { runtime, names, fleet, patience, last_number: Cell::new(0), key: Cell::new(None) }
     }
 
     fn client(&self) -> ProcessesClient<Named> {
@@ -56,6 +58,9 @@ impl Processes {
     {
         loop {
             match ask(self.client()).await {
+                // A fleet all of whose members ended at once has lost its table, and who enrolled.
+                Err(CallError::Refused(ProcessError::Stranger))
+                    if self.enroll_again().await && self.runtime.port().now() < deadline => {}
                 Err(error) if !is_final(&error) && self.runtime.port().now() < deadline => {
                     self.runtime.sleep(AGAIN_AFTER).await;
                 }
@@ -74,7 +79,16 @@ impl Processes {
     /// Makes this process, whom somebody else has started, one of the fleet's.
     pub async fn enroll(&self, key: DirectoryKey) -> Outcome<Pid> {
         let own = self.runtime.port().address(Class::External);
-        self.ask(|fleet| async move { fleet.enroll(key, own).await }).await
+        let enrolled = self.ask(|fleet| async move { fleet.enroll(key, own).await }).await;
+        self.key.set(enrolled.is_ok().then_some(key));
+        enrolled
+    }
+
+    /// Whether this process enrolled before, and has now done so again.
+    async fn enroll_again(&self) -> bool {
+        let Some(key) = self.key.get() else { return false };
+        let own = self.runtime.port().address(Class::External);
+        self.client().enroll(key, own).await.is_ok()
     }
 
     /// Has a program started, and waits until it runs.

@@ -6,6 +6,7 @@ use fos_messages::processes::{
     Elsewhere, Ended, Exit, Pid, ProcessError, ProcessPeers, ProcessPeersDispatcher, Progress, SpawnOrder,
 };
 use fos_messages::rpc::{CallError, Context, Instead, Never};
+use fos_messages::tickets::Survey;
 use fos_processes::record::Ticket;
 use fos_processes::starter::{Deed, Starter};
 use fos_runtime::fleet::Coming;
@@ -81,6 +82,9 @@ impl Starter for Wrong {
             let ended = self.starter.outlive(ticket).await?;
             Ok(if matches!(self.what, What::Exit) { Exit::Unknown.into() } else { ended })
         })
+    }
+    fn known(&self) -> Coming<'_, Result<Survey, CallError<ProcessError>>> {
+        self.starter.known()
     }
     fn forget(&self, ticket: Ticket) -> Coming<'_, Result<(), CallError<ProcessError>>> {
         if matches!(self.what, What::Memory) {

@@ -8,6 +8,7 @@ use libfos::Start;
 use libfos::clock::{Clock, sleep_until};
 use libfos::memory::{Memory, MemoryError};
 use libfos::processes::{self, Processes, SpawnOrder, Whom};
+use libfos::root::Root;
 use libfos::server::Server;
 
 use crate::fleet::PATIENCE;
@@ -44,6 +45,7 @@ pub fn run(start: &Start, role: &str) -> u8 {
             sleep_until(Clock::new(start.tsc_hz).after(Duration::from_secs(3600)));
         },
         "parent" => with_children(start),
+        "named" => named(start),
         _ => WRONG,
     }
 }
@@ -94,6 +96,17 @@ fn hog_on(start: &Start) -> u8 {
                 return WRONG;
             }
         }
+    }
+}
+
+/// Registers a name with root, and leaves it behind.
+fn named(start: &Start) -> u8 {
+    let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
+    let name = alloc::format!("child-{}", start.identity);
+    let key = start.key(key_name::FAULTS).unwrap_or_default();
+    match Root::of_program(start).and_then(|root| root.register(&name, key, deadline)) {
+        Ok(()) => 0,
+        Err(_) => WRONG,
     }
 }
 

@@ -5,11 +5,11 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 
 use fos_init::{Founder, wait_for_members};
-use fos_messages::names::Path;
+use fos_messages::names::{DirectoryKey, Path};
 use fos_messages::processes::NAME;
-use fos_messages::programs::{ProgramsClient, Started};
+use fos_messages::programs::{Order, ProgramsClient, Started};
 use fos_messages::tickets::{Counts, TicketsClient};
-use fos_processes::charter::{MARKS, PROGRAM, charter, found};
+use fos_processes::charter::{MARKS, PROGRAM, arguments, charter, found};
 use fos_runtime::{Names, Runtime, Within};
 use libfos::Start;
 use libfos::processes::Processes;
@@ -29,6 +29,7 @@ pub struct Fleet {
     pub root: ProgramsClient<Within>,
     pub tickets: TicketsClient<Within>,
     pub first: Started,
+    pub key: DirectoryKey,
     pub processes: Rc<Processes>,
 }
 
@@ -56,11 +57,17 @@ impl Fleet {
         let Founder { runtime, root, .. } = founder;
         let processes = Processes::new(runtime.clone(), names.clone(), charter.name, PATIENCE);
         let (first, processes) = (founded.first, Rc::new(processes));
-        let fleet = Fleet { runtime, names, root, tickets, first, processes };
+        let fleet = Fleet { runtime, names, root, tickets, first, key: founded.key, processes };
         fleet.wait_for_members(MARKS.members_min).await?;
         let enrolled = fleet.processes.enroll(founded.key).await;
         enrolled.map_err(|error| format!("this program is no process of the fleet: {error}"))?;
         Ok(fleet)
+    }
+
+    /// Starts a member when there is none.
+    pub async fn start_member(&self) -> Result<Started, String> {
+        let order = Order { program: PROGRAM.into(), arguments: arguments(self.key), core: FIRST_CORE };
+        self.root.start(&order).await.map_err(|error| format!("no member starts: {error}"))
     }
 
     /// Waits until so many members serve.

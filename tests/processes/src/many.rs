@@ -1,13 +1,16 @@
 //! Many processes: more than may be, thousands one after another, and under the end of a member.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use fos_messages::names::Path;
+use fos_messages::processes::NAME;
 use fos_messages::rpc::CallError;
 use fos_messages::tickets::Counts;
 use libfos::println;
-use libfos::processes::{Exit, Grouping, ProcessError, SpawnOrder, Target, Whom, signal};
+use libfos::processes::{Description, Exit, Grouping, Pid, ProcessError, SpawnOrder, Target, Whom, signal};
 
 use crate::child::CHILD;
 use crate::fleet::{Fleet, LOOK_EVERY, PATIENCE};
@@ -16,6 +19,10 @@ use crate::show::{ended, expect, text};
 /// Processes under whose coming and going a member is ended, and how many at a time.
 const ROUNDS: u32 = 40;
 const AT_ONCE: u32 = 4;
+/// How often one that comes and goes has a name.
+const NAMED_ONE_IN: u32 = 16;
+/// So many looks in a row without a new member: there is none that could start one.
+const QUIET_LOOKS: u32 = 200;
 
 fn order(status: &str) -> SpawnOrder {
     SpawnOrder { memory_frames: Some(256), ..SpawnOrder::of(CHILD, &["exit", status]) }
@@ -49,13 +56,20 @@ pub async fn storm(fleet: &Fleet) -> Result<(), String> {
     Ok(())
 }
 
-/// Thousands come and go: afterwards root and the kernel have what they had.
+/// Thousands come and go, and leave names behind: afterwards root and the kernel have what they had.
 pub async fn come_and_go(fleet: &Fleet, many: u32) -> Result<(), String> {
     let before = fleet.counts().await?;
     for number in 0..many {
         let status = number % 100;
         let exit = ended(fleet, &order(&format!("{status}"))).await?;
         expect("one of many", exit, Exit::Status(status as u8))?;
+        if number % NAMED_ONE_IN == 0 {
+            expect(
+                "one with a name",
+                ended(fleet, &SpawnOrder::of(CHILD, &["named"])).await?,
+                Exit::Status(0),
+            )?;
+        }
     }
     nothing_left(fleet, &before).await?;
     let figures = fleet.processes.statistics().await.map_err(|error| format!("no statistics: {error}"))?;
@@ -101,5 +115,47 @@ pub async fn member_ended(fleet: &Fleet) -> Result<(), String> {
     }
     fleet.wait_for_members(2).await?;
     println!("processes-test: a member was ended under load, and nothing that was acknowledged was lost");
+    Ok(())
+}
+
+/// All members end at once, and the fleet begins anew: who ran is found again, and this process enrolls again.
+pub async fn all_members_ended(fleet: &Fleet) -> Result<(), String> {
+    let processes = &fleet.processes;
+    let stays = text(processes.spawn(&SpawnOrder::of(CHILD, &["sleep"])).await)?;
+    end_all(fleet).await?;
+    fleet.start_member().await?;
+    expect("the first of a new table", ended(fleet, &order("7")).await?, Exit::Status(7))?;
+    let of_nobody = |one: &Description| one.program == CHILD && one.parent == Pid::INIT;
+    let found: Vec<Description> = text(processes.list().await)?.into_iter().filter(of_nobody).collect();
+    let [again] = found.as_slice() else {
+        return Err(format!("{} and no other runs: {found:?}", stays.identity));
+    };
+    text(processes.kill(Target::Process(again.pid), signal::KILL).await)?;
+    let deadline = fleet.runtime.port().now().after(PATIENCE);
+    while text(processes.list().await)?.iter().any(of_nobody) {
+        if fleet.runtime.port().now() > deadline {
+            return Err("what was found again does not end".into());
+        }
+        fleet.runtime.sleep(LOOK_EVERY).await;
+    }
+    println!("processes-test: all members were ended at once, and what ran was found again");
+    Ok(())
+}
+
+/// Ends members until none is left to start another.
+async fn end_all(fleet: &Fleet) -> Result<(), String> {
+    let path = Path::new(NAME).map_err(|error| error.to_string())?;
+    let mut ended = BTreeSet::new();
+    let mut quiet = 0;
+    while quiet < QUIET_LOOKS {
+        let members = fleet.names.members(&path).await.unwrap_or_default();
+        let new: Vec<u64> = members.iter().map(|entry| entry.address.identity.0).collect();
+        let new: Vec<u64> = new.into_iter().filter(|identity| ended.insert(*identity)).collect();
+        quiet = if new.is_empty() { quiet + 1 } else { 0 };
+        for identity in new {
+            fleet.root.fence(identity).await.map_err(|error| format!("a member is not ended: {error}"))?;
+        }
+        fleet.runtime.sleep(LOOK_EVERY).await;
+    }
     Ok(())
 }

@@ -40,7 +40,8 @@ pub fn run(start: &Start) -> Result<(), String> {
         refused(&fleet).await?;
         many::storm(&fleet).await?;
         many::come_and_go(&fleet, many).await?;
-        many::member_ended(&fleet).await
+        many::member_ended(&fleet).await?;
+        many::all_members_ended(&fleet).await
     })
 }
 

@@ -4,7 +4,7 @@ use crate::tickets::{Book, FORGOTTEN_MAX, Known, Outlived, already};
 use alloc::vec;
 use alloc::vec::Vec;
 use fos_messages::processes::{Ended, Exit, ProcessError};
-use fos_messages::tickets::{PART_MAX, PREPARED_MAX};
+use fos_messages::tickets::{PART_MAX, PREPARED_MAX, SURVEYED_MAX, SURVEYED_NAME_MAX, Survey};
 use proptest::prelude::*;
 
 fn by(status: u8) -> Ended {
@@ -41,6 +41,26 @@ fn what_is_forgotten_is_not_started_again_and_what_runs_is_not_forgotten() {
         book.forget(ticket);
     }
     assert_eq!((book.known(1), book.known(3)), (Known::Nothing, Known::Forgotten));
+}
+
+#[test]
+fn a_fleet_that_lost_its_table_is_told_who_runs_and_which_tickets_were_used() {
+    let mut book: Book<()> = Book::default();
+    for ticket in 1..=20 {
+        book.started(ticket, 10 * ticket);
+    }
+    book.ended(3, by(0));
+    book.ended(20, by(0));
+    book.forget(20);
+    let long = "\u{e9}".repeat(SURVEYED_NAME_MAX);
+    let program = |ticket| (ticket != 3).then(|| (7, long.clone()));
+    let Survey { last, rows } = book.survey(0, program);
+    assert_eq!((last, rows.len()), (20, SURVEYED_MAX));
+    assert_eq!((rows[1].ticket, rows[1].identity, rows[1].core), (2, 20, 7));
+    assert_eq!(rows[1].program.len(), SURVEYED_NAME_MAX);
+    assert_eq!((rows[2].ticket, rows[2].program.as_str()), (3, ""));
+    let rest: Vec<u64> = book.survey(16, program).rows.iter().map(|row| row.ticket).collect();
+    assert_eq!(rest, [17, 18, 19]);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Each rule by itself.
 
 use super::*;
+use crate::record::Life;
 use alloc::vec::Vec;
 use fos_messages::processes::{ANSWERS_KEPT, ORDER_BYTES_MAX, ProcessError, State, Target};
+use fos_messages::tickets::{Survey, Surveyed};
 use std::string::String;
 
 const NOT_YET: Outcome = Ok(Done::Waited(Waited::NotYet));
@@ -247,4 +249,47 @@ fn a_process_that_asks_before_its_start_was_told_is_no_stranger() {
     table.make(&Change::Started(ticket, 1001)).unwrap();
     assert_eq!(table.make(&enroll), Ok(Done::Process(table.started_by(ticket).unwrap())));
     assert!(matches!(spawn(&mut table, 1001, 1), Ok(Done::Made(..))));
+}
+
+#[test]
+fn a_fleet_that_lost_its_table_finds_again_who_runs_and_uses_no_ticket_twice() {
+    let row = |ticket| Surveyed { ticket, identity: 1000 + ticket, core: 1, program: String::from("a") };
+    let survey = Survey { last: 9, rows: [row(4), row(7)].into() };
+    let mut table = Table::found_again(LIMITS, &survey);
+    assert_eq!(table.unsound(), None);
+    let found = table.process(1004).unwrap();
+    assert_eq!(table.records()[&found].parent, Pid::INIT);
+    let enrolled = table.make(&Change::Enroll { identity: 100, own: Address::default() });
+    assert!(matches!(enrolled, Ok(Done::Process(_))));
+    let (_, ticket) = child(&mut table, 100, 1);
+    assert_eq!(ticket, Ticket(10));
+    let kill = |identity, number| Change::Kill(Asker { identity, number }, Target::Process(found), 9);
+    assert_eq!(table.make(&kill(1007, 1)), Err(ProcessError::NotPermitted), "they are of no session");
+    assert_eq!(table.make(&kill(1010, 1)), Err(ProcessError::NotPermitted));
+    assert_eq!(table.make(&kill(100, 2)), Ok(Done::Signalled(1)), "it has the key");
+    end(&mut table, Ticket(4), 137);
+    assert!(table.process(1004).is_none() && table.head().owed.contains(&Ticket(4)));
+    assert_eq!(table.unsound(), None);
+}
+
+#[test]
+fn who_descends_from_a_confined_process_may_not_pass_on_what_the_image_grants() {
+    let mut table = table();
+    let mut spawn_as = |identity, number, is_confined| {
+        let order = SpawnOrder { is_confined, is_trusted: true, ..SpawnOrder::of("a", &[]) };
+        let made = table.make(&Change::Spawn(Asker { identity, number }, order));
+        let Ok(Done::Made(pid, ticket)) = made else { panic!("{made:?}") };
+        let Life::Starting { order, .. } = &table.records()[&pid].life else { panic!() };
+        let is_trusted = order.is_trusted;
+        assert_eq!(table.make(&Change::Started(ticket, 1000 + ticket.0)), Ok(Done::Plain));
+        (1000 + ticket.0, is_trusted)
+    };
+    let (plain, trusted) = spawn_as(100, 1, false);
+    assert!(trusted);
+    assert!(spawn_as(plain, 1, false).1, "its children may");
+    let (confined, trusted) = spawn_as(100, 2, true);
+    assert!(trusted, "it is confined by its own order");
+    let (below, trusted) = spawn_as(confined, 1, false);
+    assert!(!trusted, "whatever it says");
+    assert!(!spawn_as(below, 1, false).1);
 }

@@ -35,7 +35,7 @@ use fos_messages::processes::{
 };
 use fos_messages::programs::{self, Order, Programs, ProgramsDispatcher, Started};
 use fos_messages::rpc::{Address, Context, Instead, Never, Serve};
-use fos_messages::tickets::{Counts, Deed, Tickets, TicketsDispatcher};
+use fos_messages::tickets::{Counts, Deed, Survey, Tickets, TicketsDispatcher};
 use fos_messages::watchdog::{
     Charge, FleetState, Incomplete, Minded, MindedDispatcher, NotYet, Permit, WatchError, Watchdog,
     WatchdogDispatcher, WatchdogPeers, WatchdogPeersDispatcher,
@@ -470,6 +470,9 @@ impl Tickets for Least {
     }
     fn counts(&self, _: Context) -> Result<Counts, Instead<Never>> {
         Ok(Counts::default())
+    }
+    fn known(&self, _: Context, last: u64) -> Result<Survey, Instead<Never>> {
+        Ok(Survey { last, ..Survey::default() })
     }
 }
 

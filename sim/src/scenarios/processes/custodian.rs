@@ -5,7 +5,7 @@ use crate::world::{Process, World};
 use fos_messages::names::DirectoryKey;
 use fos_messages::processes::{Ended, Exit, ProcessError, SpawnOrder};
 use fos_messages::rpc::{Address, Context, Instead, Never};
-use fos_messages::tickets::{Counts, Deed, Tickets, TicketsDispatcher};
+use fos_messages::tickets::{Counts, Deed, Survey, Tickets, TicketsDispatcher};
 use fos_root::tickets::{Book, Outlived, already};
 use fos_runtime::port::Class;
 use fos_runtime::processes::Processes;
@@ -165,6 +165,10 @@ impl Tickets for Service {
         self.0.book.borrow_mut().forget(ticket);
         self.0.stopped.borrow_mut().remove(&ticket);
         Ok(())
+    }
+
+    fn known(&self, _: Context, above: u64) -> Result<Survey, Instead<Never>> {
+        Ok(self.0.book.borrow().survey(above, |_| Some((0, super::LONG.into()))))
     }
 
     fn counts(&self, _: Context) -> Result<Counts, Instead<Never>> {

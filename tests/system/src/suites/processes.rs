@@ -24,6 +24,7 @@ const SAYS: &[&[&str]] = &[
     &["a storm of", "was refused", "and left nothing behind"],
     &["processes came and went, and left nothing behind"],
     &["a member was ended under load, and nothing that was acknowledged was lost"],
+    &["all members were ended at once, and what ran was found again"],
 ];
 
 /// Runs the library's tests, the simulator, and a machine.
