@@ -139,7 +139,7 @@ impl NameLoad {
     /// Ends the load, and looks at what each member of naming has.
     pub(crate) async fn check(&self, servers: &[Address]) -> Result<(), String> {
         self.end().await?;
-        let (there, removed) = (self.there.borrow(), self.removed.borrow());
+        let (there, removed) = (self.there.take(), self.removed.take());
         for server in servers {
             let listed = list(&self.runtime, *server, &self.below).await;
             let listed = listed.map_err(|error| format!("a member of naming does not list: {error}"))?;

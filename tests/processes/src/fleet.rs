@@ -9,7 +9,8 @@ use fos_messages::names::{DirectoryKey, Path};
 use fos_messages::processes::NAME;
 use fos_messages::programs::{Order, ProgramsClient, Started};
 use fos_messages::tickets::{Counts, TicketsClient};
-use fos_processes::charter::{MARKS, PROGRAM, arguments, charter, found};
+use fos_processes::charter::{MARKS, PROGRAM, charter, found};
+use fos_runtime::fleet::{MEMBER, arguments};
 use fos_runtime::{Names, Runtime, Within};
 use libfos::Start;
 use libfos::processes::Processes;
@@ -66,7 +67,7 @@ impl Fleet {
 
     /// Starts a member when there is none.
     pub async fn start_member(&self) -> Result<Started, String> {
-        let order = Order { program: PROGRAM.into(), arguments: arguments(self.key), core: FIRST_CORE };
+        let order = Order { program: PROGRAM.into(), arguments: arguments(MEMBER, self.key), core: FIRST_CORE };
         self.root.start(&order).await.map_err(|error| format!("no member starts: {error}"))
     }
 
