@@ -105,7 +105,7 @@ fn run_command(arguments: &RunArguments, command: &[String], session: Session) -
     let booted = logged(console).and_then(|show| boot(arguments, show, &["run=control"], session));
     let Booted { options, mut machine, ready } = match booted {
         Ok(booted) => booted,
-        Err(failure) => return not_started(&failure, session),
+        Err(failure) => return not_started(failure, arguments, session),
     };
     let mut kept = (Vec::new(), Vec::new());
     let within = arguments.timeout.map(Duration::from_secs);
@@ -121,7 +121,7 @@ fn run_command(arguments: &RunArguments, command: &[String], session: Session) -
     });
     let status = match outcome {
         Ok(status) => u8::try_from(status).unwrap_or(u8::MAX),
-        Err(failure) if failure.code == Code::NotFound => return not_started(&failure, session),
+        Err(failure) if failure.code == Code::NotFound => return not_started(failure, arguments, session),
         Err(failure) if failure.code == Code::Failed && !machine.runs() => {
             eprintln!("fos: {failure}");
             MACHINE_DIED
@@ -147,7 +147,11 @@ fn run_command(arguments: &RunArguments, command: &[String], session: Session) -
     Ok(status)
 }
 
-fn not_started(failure: &Failure, session: Session) -> Result<u8> {
+/// What ran before a command that was said is told apart from the command by its status; without one every status is ours.
+fn not_started(failure: Failure, arguments: &RunArguments, session: Session) -> Result<u8> {
+    if arguments.command.is_empty() {
+        return Err(failure);
+    }
     if session.json {
         data::json(&failure.json())?;
     }
