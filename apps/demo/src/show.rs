@@ -11,6 +11,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt::Display;
+use core::iter;
 use core::time::Duration;
 use fos_messages::fleet::{FleetClient, Standing};
 use fos_messages::names::{DirectoryKey, Entry, NameError, Path};
@@ -98,10 +99,11 @@ impl Show {
         Ok(show)
     }
 
-    /// Starts the first member, and another if that ends when nobody else is there yet.
+    /// Starts the first member, and if that ends when nobody else is there yet, another elsewhere: the core may be why.
     async fn start_first(&self) -> Result<Started, String> {
-        loop {
-            let first = self.start("member", self.size.first).await?;
+        let others = self.size.places.iter().filter(|place| **place != self.size.first);
+        for core in iter::once(&self.size.first).chain(others).cycle() {
+            let first = self.start("member", *core).await?;
             let has_ended = Rc::new(Cell::new(false));
             let (root, told) = (self.process.root.clone(), has_ended.clone());
             self.process.runtime.spawn(Priority::Normal, async move {
@@ -113,6 +115,7 @@ impl Show {
                 return Ok(first);
             }
         }
+        Err("there is no core for the first member".into())
     }
 
     /// Makes load until the fleet is as large as it gets.

@@ -67,7 +67,8 @@ impl Fleet {
 
     /// Starts a member when there is none.
     pub async fn start_member(&self) -> Result<Started, String> {
-        let order = Order { program: PROGRAM.into(), arguments: arguments(MEMBER, self.key), core: FIRST_CORE };
+        let order =
+            Order { program: PROGRAM.into(), arguments: arguments(MEMBER, self.key), core: FIRST_CORE };
         self.root.start(&order).await.map_err(|error| format!("no member starts: {error}"))
     }
 
