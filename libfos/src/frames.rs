@@ -57,6 +57,13 @@ impl Block {
     }
 }
 
+/// Gives up a capability of frames that are not mapped any more. One that was used for a mapping counts as mapped until it is told
+/// otherwise.
+pub fn give_up(frames: Handle) -> Result<(), Error> {
+    calls::frames_unmap(frames)?;
+    calls::cap_delete(frames)
+}
+
 impl Pool {
     /// A pool over all frames of a capability, from which nothing may be derived yet.
     pub fn new(whole: Handle) -> Result<Pool, Error> {

@@ -15,7 +15,7 @@ use fos_messages::names::Path;
 use fos_messages::pages::{Freed, NAME, PagesClient, Run, Wanted};
 use fos_messages::rpc::{Address, CallError};
 use fos_runtime::{Named, Names, Priority, Runtime};
-use libfos::calls;
+use libfos::frames::give_up;
 use libfos::memory::Memory;
 
 use crate::fleet::PATIENCE;
@@ -104,9 +104,7 @@ impl Frames {
 
     async fn give_back(&self, runs: &[Run]) -> Result<(), String> {
         for run in runs {
-            let given_up =
-                calls::frames_unmap(Handle(run.handle)).and_then(|()| calls::cap_delete(Handle(run.handle)));
-            given_up.map_err(|error| format!("{run:?} can't be given up: {error:?}"))?;
+            give_up(Handle(run.handle)).map_err(|error| format!("{run:?} can't be given up: {error:?}"))?;
         }
         let firsts: Vec<u64> = runs.iter().map(|run| run.range.first).collect();
         let freed = loop {

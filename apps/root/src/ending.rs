@@ -13,8 +13,8 @@ use fos_messages::control::{STREAM_ERROR, ToHost};
 use fos_messages::processes::Usage;
 use fos_root::layout::STACK_TOP;
 use fos_root::signal;
-use libfos::calls;
 use libfos::memory::Mapping;
+use libfos::{calls, frames};
 
 use crate::boot::SLOTS;
 use crate::memory;
@@ -177,7 +177,7 @@ fn take_apart(objects: &[Handle], mapped: &[Handle]) {
 /// Gives up capabilities by which something was mapped. What is refused went before.
 pub fn give_up(mapped: &[Handle]) {
     for handle in mapped {
-        let _ = calls::frames_unmap(*handle).and_then(|()| calls::cap_delete(*handle));
+        let _ = frames::give_up(*handle);
     }
 }
 

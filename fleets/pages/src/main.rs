@@ -10,7 +10,6 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use core::cell::RefCell;
 
-use fos_abi::Error;
 use fos_abi::capability::Handle;
 use fos_abi::space::MapFlags;
 use fos_messages::custody::Run;
@@ -20,10 +19,11 @@ use fos_pages::charter::MARKS;
 use fos_pages::cleaning::Cleaner;
 use fos_pages::member::{self, PROGRAM, Process};
 use fos_runtime::fleet::Marks;
+use libfos::frames::give_up;
 use libfos::member::{Begun, run, status, tell};
 use libfos::memory::{Memory, MemoryError};
 use libfos::root::custody;
-use libfos::{Start, calls, println};
+use libfos::{Start, println};
 
 libfos::entry!(main);
 
@@ -58,12 +58,6 @@ impl ByMapping {
     }
 }
 
-/// Unmapping pages leaves the capability's hull, which deleting it would meet.
-fn delete(frames: Handle) -> Result<(), Error> {
-    calls::frames_unmap(frames)?;
-    calls::cap_delete(frames)
-}
-
 impl Cleaner for ByMapping {
     fn clean(&self, run: &Run, from: u64, count: u64) -> bool {
         let zeroed = self.zero(run, from, count);
@@ -74,6 +68,6 @@ impl Cleaner for ByMapping {
     }
 
     fn give_up(&self, run: &Run) -> bool {
-        delete(Handle(run.handle)).is_ok()
+        give_up(Handle(run.handle)).is_ok()
     }
 }

@@ -29,6 +29,7 @@ use fos_runtime::port::LENT_MAX;
 
 use super::refusal;
 use crate::calls;
+use crate::frames;
 use crate::frames::Block;
 use crate::memory::{Mapping, Memory, MemoryError};
 
@@ -117,15 +118,8 @@ pub fn borrow(memory: &mut Memory, right: Handle, length: usize) -> Result<Vec<u
         copied
     });
     // Refused only if it is gone already, because the lender has ended.
-    let _ = give_up(right);
+    let _ = frames::give_up(right);
     copied
-}
-
-/// Gives up a right to pages that are not mapped any more. A right that was used for a mapping counts as mapped until it is
-/// told otherwise.
-pub fn give_up(right: Handle) -> Result<(), Error> {
-    calls::frames_unmap(right)?;
-    calls::cap_delete(right)
 }
 
 /// Pages of a lender that are mapped here: for as long as it takes to copy them, whatever becomes of the lender meanwhile.

@@ -21,7 +21,7 @@ use super::switching::{Ground, say_lent};
 use super::transport::{LinkError, Transport};
 use crate::channel::{ChannelError, Receiver, Sender, Shared};
 use crate::clock::Clock;
-use crate::frames::Block;
+use crate::frames::{self, Block};
 use crate::memory::{Mapping, Memory, MemoryError};
 use crate::{arch, calls};
 
@@ -257,7 +257,7 @@ fn link(mapping: Mapping, block: Block, theirs: Option<Handle>) -> Option<PageLi
 fn end(memory: &mut Memory, mapping: Mapping, block: Block, theirs: Option<Handle>) {
     let _ = memory.unmap(mapping);
     if let Some(theirs) = theirs {
-        let _ = lending::give_up(theirs);
+        let _ = frames::give_up(theirs);
     }
     let _ = memory.frames.give_back(block);
 }

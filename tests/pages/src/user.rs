@@ -16,10 +16,11 @@ use fos_messages::pages::{
 };
 use fos_messages::rpc::{Address, CallError};
 use fos_runtime::{Named, Names, Runtime};
+use libfos::frames::give_up;
 use libfos::member::{Begun, serve};
 use libfos::memory::{Memory, MemoryError};
 use libfos::pages::Growing;
-use libfos::{Start, calls, println};
+use libfos::{Start, println};
 
 /// Frames that the holder holds.
 pub const HELD: u64 = 1024;
@@ -71,9 +72,8 @@ impl User {
     pub async fn give_back(&self, runs: &[Run]) -> Result<(), String> {
         for runs in runs.chunks(RUNS_MAX) {
             for run in runs {
-                let given_up = calls::frames_unmap(Handle(run.handle))
-                    .and_then(|()| calls::cap_delete(Handle(run.handle)));
-                given_up.map_err(|error| format!("{run:?} can't be given up: {error:?}"))?;
+                give_up(Handle(run.handle))
+                    .map_err(|error| format!("{run:?} can't be given up: {error:?}"))?;
             }
             let firsts = runs.iter().map(|run| run.range.first).collect();
             let freed = self.pages.give_back(firsts).await.map_err(|error| error.to_string())?;

@@ -15,9 +15,10 @@ use fos_runtime::Within;
 use fos_runtime::port::{LENT_MAX, Port};
 use libfos::Start;
 use libfos::clock::Clock;
+use libfos::frames;
 use libfos::mailbox::Mailbox;
 use libfos::memory::Memory;
-use libfos::port::lending::{self, Borrowed};
+use libfos::port::lending::Borrowed;
 use libfos::root::{Root, programs};
 use libfos::server::Server;
 
@@ -105,7 +106,7 @@ fn one(
         .map_err(line)?;
     let copied = zeros_within_patience(server, &borrowed);
     borrowed.end(memory).map_err(line)?;
-    match lending::give_up(right) {
+    match frames::give_up(right) {
         Err(_) => copied,
         Ok(()) => Err("the right to the pages of a lender that has ended is still there".into()),
     }
