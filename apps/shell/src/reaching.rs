@@ -10,11 +10,10 @@ use fos_messages::rpc::Address;
 use fos_runtime::Runtime;
 use libfos::Start;
 use libfos::clock::Clock;
+pub use libfos::member::PATIENCE;
 use libfos::memory::Memory;
 use libfos::root::Root;
 
-/// How long an answer may take, on a slow emulator with a busy host.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the fleets may take to be founded, there.
 const FOUNDED_WITHIN: Duration = Duration::from_secs(120);
 /// How often is asked whether they are.

@@ -15,7 +15,8 @@ mod paged;
 mod show;
 mod user;
 
-use libfos::{Start, println};
+use libfos::Start;
+use libfos::member::status;
 
 libfos::entry!(main);
 
@@ -30,11 +31,5 @@ fn main(start: &Start) -> u8 {
         Some(role @ ("paged" | "overrun" | "stack" | "outside")) => paged::run(start, role),
         _ => show::run(start),
     };
-    match ended {
-        Ok(()) => 0,
-        Err(reason) => {
-            println!("pages-test: {reason}");
-            1
-        }
-    }
+    status(start, ended)
 }

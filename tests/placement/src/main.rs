@@ -9,16 +9,11 @@ extern crate alloc;
 mod fleet;
 mod show;
 
-use libfos::{Start, println};
+use libfos::Start;
+use libfos::member::status;
 
 libfos::entry!(main);
 
 fn main(start: &Start) -> u8 {
-    match show::run(start) {
-        Ok(()) => 0,
-        Err(reason) => {
-            println!("placement-test: {reason}");
-            1
-        }
-    }
+    status(start, show::run(start))
 }

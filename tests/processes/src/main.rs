@@ -16,25 +16,16 @@ mod many;
 mod measure;
 mod show;
 
-use libfos::{Start, println};
+use libfos::Start;
+use libfos::member::status;
 
 libfos::entry!(main, heap = 256 << 10);
 
 fn main(start: &Start) -> u8 {
     match start.arguments.get(1).map(|role| role.as_str()) {
-        Some("show") | None => status(show::run(start)),
-        Some("spawns") => status(measure::run(start, false)),
-        Some("probe") => status(measure::run(start, true)),
+        Some("show") | None => status(start, show::run(start)),
+        Some("spawns") => status(start, measure::run(start, false)),
+        Some("probe") => status(start, measure::run(start, true)),
         Some(role) => child::run(start, role),
-    }
-}
-
-fn status(outcome: Result<(), alloc::string::String>) -> u8 {
-    match outcome {
-        Ok(()) => 0,
-        Err(reason) => {
-            println!("processes-test: {reason}");
-            1
-        }
     }
 }
