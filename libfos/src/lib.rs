@@ -17,6 +17,7 @@ pub mod calls;
 pub mod channel;
 pub mod clock;
 pub mod console;
+pub mod founder;
 pub mod frames;
 pub mod heap;
 pub mod input;

@@ -2,12 +2,15 @@
 //! him, and in its start block who starts programs. From then on it follows naming: members of naming that are replaced are known
 //! to it.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::time::Duration;
 
+use fos_abi::mailbox::{KEYS_MIN, SLOTS_MIN};
 use fos_messages::image::Policy;
 use fos_messages::names::{NamesStarterClient, STARTER};
 use fos_messages::programs::ProgramsClient;
@@ -16,13 +19,17 @@ use fos_runtime::fleet::Event;
 use fos_runtime::{Names, Runtime, Within};
 
 use crate::clock::Clock;
+use crate::mailbox::Mailbox;
 use crate::memory::Memory;
-use crate::root::{Root, programs};
+use crate::root::{Root, RootError, programs};
 use crate::server::Server;
 use crate::{Start, println};
 
 /// How long root, the starter of naming, or the start of a program may take on a slow emulator with a busy host.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a program stands still at most to ask root for the starter when no member of naming answers.
+const FOUND_AGAIN_WITHIN: Duration = Duration::from_millis(100);
 
 /// What a member has when it begins.
 pub struct Begun {
@@ -88,10 +95,10 @@ where
 {
     let mut memory = Memory::of_program(start).map_err(|error| format!("its own memory: {error:?}"))?;
     let server = Server::create(&mut memory, start).map_err(|error| error.to_string())?;
-    let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
-    let starter = Root::of_program(start)
-        .and_then(|root| root.find(&mut memory, STARTER, deadline))
-        .map_err(|error| format!("the starter of naming is not found: {error}"))?;
+    let finder = Finder::create(start, &mut memory);
+    let finder = finder.map_err(|error| format!("root is not asked for the starter of naming: {error}"))?;
+    let starter =
+        finder.find(PATIENCE).map_err(|error| format!("the starter of naming is not found: {error}"))?;
     let root = programs(start);
     let (runtime, core, cores) =
         (server.runtime.clone(), start.core as u16, (0..start.cores as u16).collect());
@@ -100,9 +107,35 @@ where
         let starter = NamesStarterClient::new(runtime.within(PATIENCE), starter);
         let naming = starter.members().await.map_err(|error| format!("naming is not found: {error}"))?;
         let names = Names::new(runtime.clone(), naming, (0, core));
-        names.follow(Some(starter));
+        let again = runtime.within(PATIENCE);
+        names.follow(Some(Box::new(move || {
+            Some(NamesStarterClient::new(again.clone(), finder.find(FOUND_AGAIN_WITHIN).ok()?))
+        })));
         life(Begun { runtime, names, root, memory, core, cores, arguments, policies }).await
     })
+}
+
+/// Finds the starter of naming at root, again and again: another may come in its place.
+struct Finder {
+    root: Root,
+    clock: Clock,
+    /// For root's answers alone.
+    mailbox: RefCell<Mailbox>,
+}
+
+impl Finder {
+    fn create(start: &Start, memory: &mut Memory) -> Result<Finder, RootError> {
+        let mailbox = RefCell::new(Mailbox::create(memory, SLOTS_MIN, KEYS_MIN)?);
+        Ok(Finder { root: Root::of_program(start)?, clock: Clock::new(start.tsc_hz), mailbox })
+    }
+
+    /// Waits until there is one, and does nothing else meanwhile: root waits for nobody.
+    fn find(&self, within: Duration) -> Result<Address, RootError> {
+        let mut mailbox = self.mailbox.borrow_mut();
+        // Answers that came too late the last time.
+        while mailbox.take().is_some() {}
+        self.root.lookup(&mut mailbox, STARTER, self.clock.after(within))
+    }
 }
 
 /// Prints what people want to know of a fleet: that an epoch began, by its coordinator, and that a member has ended.

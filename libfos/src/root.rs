@@ -2,6 +2,7 @@
 //! (naming.rs).
 
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use fos_abi::key::KeyRights;
@@ -115,6 +116,11 @@ impl Root {
     /// Has root give `key` to whoever looks up `name`.
     pub fn register(&self, name: &str, key: Key, deadline: Deadline) -> Result<(), RootError> {
         self.tell(&ToRoot::Register { name: name.to_string(), key: key.into() }, deadline)
+    }
+
+    /// Has root keep this for the program that is started when this one has ended, instead of what it kept under `name`.
+    pub fn keep(&self, name: &str, bytes: Vec<u8>, deadline: Deadline) -> Result<(), RootError> {
+        self.tell(&ToRoot::Keep { name: name.to_string(), bytes }, deadline)
     }
 
     /// Finds who registered `name`, and waits until somebody has. The answers come to `mailbox`, and all else that

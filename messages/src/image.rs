@@ -113,6 +113,8 @@ pub enum Start {
     Boot,
     /// As `Boot`, and it is expected to end: the image's default commands wait until it has.
     OneShot,
+    /// As `Boot`, and again whenever it has ended, with what it had root keep ([`crate::start::ToRoot::Keep`]).
+    Kept,
     /// Each time a command over the control link names it.
     #[default]
     Request,

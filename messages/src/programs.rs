@@ -86,8 +86,8 @@ pub trait Programs {
     #[operation(idempotent)]
     fn stop(&self, number: u64) -> Result<(), Refusal>;
 
-    /// Ends the process with this identity, if it is a program that was started by this interface, whoever started it: for
-    /// who has the capability `fencing`. Answered when its threads have been stopped, by their cores' own word, and its
+    /// Ends the process with this identity, if it is a program that was started by this interface, whoever started it, or one that
+    /// root starts again: for who has the capability `fencing`. Answered when its threads have been stopped, by their cores' own word, and its
     /// mailboxes are gone: it acts no more. A program that is itself being ended is not heard.
     #[operation(idempotent)]
     fn fence(&self, identity: u64) -> Result<(), Refusal>;

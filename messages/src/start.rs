@@ -20,11 +20,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Changes with every change of [`Start`]; first in the block, so that a program built against another says so.
-pub const START_VERSION: u32 = 2;
+pub const START_VERSION: u32 = 3;
 /// Bytes of the stack that a program starts on.
 pub const STACK_SIZE: usize = 64 * 1024;
 /// Longest name that can be registered, in bytes.
 pub const NAME_MAX: usize = 64;
+/// Most bytes of one [`ToRoot::Keep`], and how many of different names root keeps for one program.
+pub const KEPT_BYTES_MAX: usize = 512;
+/// See [`KEPT_BYTES_MAX`].
+pub const KEPT_MAX: usize = 64;
 /// Most bytes of one [`ToRoot::Wire`], so that it fits a message with its header.
 pub const WIRE_BYTES_MAX: usize = MESSAGE_MAX - 8;
 
@@ -91,6 +95,8 @@ pub struct Start {
     pub handles: Vec<(String, u32)>,
     /// The foreign program that this one, its personality, is to run.
     pub guest: Option<Guest>,
+    /// What those before it had root keep for it ([`ToRoot::Keep`]), by name.
+    pub kept: Vec<(String, Vec<u8>)>,
 }
 
 /// A foreign program whose ELF file root loaded into the same space.
@@ -178,6 +184,15 @@ pub enum ToRoot {
     Read {
         /// Where the answer goes: a key with the right to send. What can't be sent there is kept for the next to ask.
         answer: KeyBytes,
+    },
+    /// "Tell this to who comes after me": from a program that the image has started again when it has ended
+    /// ([`crate::image::Start::Kept`]). Not answered; root ignores it from others, and names what is too long or too much on the
+    /// console. Whoever comes next finds it in [`Start::kept`].
+    Keep {
+        /// At most [`NAME_MAX`] bytes. What was kept under it before is forgotten.
+        name: String,
+        /// At most [`KEPT_BYTES_MAX`]; none: nothing is kept under the name.
+        bytes: Vec<u8>,
     },
 }
 
@@ -343,6 +358,7 @@ mod tests {
                     execute: true,
                 }],
             }),
+            kept: vec![("/naming".to_string(), vec![1, 2])],
         }
     }
 

@@ -52,9 +52,19 @@ pub struct Founded {
 impl Founder {
     /// From now on this program is the starter of naming, and is found as that.
     pub fn begin(start: &Start, server: &Server) -> Result<Founder, String> {
+        let (starter, root_key) = Starter::serve(&server.runtime);
+        Founder::with(start, server, starter, root_key)
+    }
+
+    /// The same, with a starter that hears this runtime already, of the fleet whose `/` has this key.
+    pub fn with(
+        start: &Start,
+        server: &Server,
+        starter: Rc<Starter>,
+        root_key: DirectoryKey,
+    ) -> Result<Founder, String> {
         let root = programs(start)
             .ok_or("the image does not let this program start others: give it \"programs\"")?;
-        let (starter, root_key) = Starter::serve(&server.runtime);
         let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
         Root::of_program(start)
             .and_then(|root| root.register(STARTER, server.port.address(Class::External).key, deadline))
@@ -72,16 +82,18 @@ impl Founder {
         Ok(self.names())
     }
 
-    /// Naming with a member on each of these cores, and with another for each that ends, where the watchdog lets it, if there is one;
+    /// Naming with a member on each of these cores, or with those that the starter knows already, and with another for each that ends, where the watchdog lets it, if there is one;
     /// `hear` is told.
     pub async fn kept_naming(&self, on: &[u16], hear: fn(Event)) -> Result<Rc<Names>, String> {
         let (nursery, growth) = (Nursery::new(&self.runtime, &self.starter, hear), self.naming_growth());
-        let members = self.begin_naming(&nursery, &*growth, on).await?;
+        let known = self.starter.members();
+        // Of those that another starter left some may have ended: who lacks is started when all are looked at.
+        let members = if known.is_empty() { self.begin_naming(&nursery, &*growth, on).await? } else { known };
         let names = self.names();
         // This process is the starter.
         names.follow(None);
         let growth: Rc<dyn Growth> = Permitted::new(growth, &names, path(WATCHDOG)?, path(NAMING)?);
-        nursery.keep(&growth, &names, members);
+        nursery.keep(&growth, &names, members, on.len());
         Ok(names)
     }
 

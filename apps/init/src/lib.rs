@@ -6,7 +6,11 @@
 
 extern crate alloc;
 
+#[cfg(test)]
+extern crate std;
+
 mod founding;
+pub mod legacy;
 mod waiting;
 
 pub use founding::{Founded, Founder};

@@ -13,6 +13,7 @@ use fos_abi::limits::PAGE_SIZE;
 use fos_messages::image::{Capability, DESCRIPTION_ENTRY, Image, ImageError, Program, Start};
 use fos_root::archive::Archive;
 use fos_root::command_line::{Runs, runs};
+use fos_root::succession::Succession;
 use fos_root::tickets::Book;
 use libfos::BootFacts;
 use libfos::boot::{archive, command_line};
@@ -103,6 +104,7 @@ pub fn begin(facts: &'static BootFacts, talk: &Talk) -> Result<Server, BootError
         programs: Programs::default(),
         registry: Registry::default(),
         ended: VecDeque::new(),
+        succession: Succession::default(),
         tickets: Book::default(),
         link: Link::default(),
         booted: false,
@@ -121,6 +123,9 @@ impl Server {
             let arguments =
                 [&program.name].into_iter().chain(&program.arguments).map(String::to_string).collect();
             let is_task = program.start == Start::OneShot;
+            if program.start == Start::Kept {
+                self.succession.add(&program.name);
+            }
             match self.start(&Command { arguments, is_task, ..Command::of(program) }) {
                 Ok(number) if is_driver(program) => self.wait_for_driver(number, &program.name),
                 Ok(_) => {}

@@ -121,6 +121,7 @@ impl Server {
             self.tell_starter(&program, status);
             self.tell_ticket(&program, status);
             self.default_ended(program.number);
+            self.make_good(&program);
         }
     }
 

@@ -15,6 +15,7 @@ pub mod executable;
 pub mod layout;
 pub mod outbox;
 pub mod signal;
+pub mod succession;
 pub mod tickets;
 
 #[cfg(test)]

@@ -209,6 +209,6 @@ impl Server {
         let start =
             if commands_wait && !self.tasks_until.has_passed() { self.tasks_until } else { Deadline::NEVER };
         let end = self.ending.map_or(Deadline::NEVER, |(_, deadline)| deadline);
-        retry.min(start).min(end)
+        retry.min(start).min(end).min(self.next_successor())
     }
 }

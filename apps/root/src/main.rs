@@ -23,6 +23,7 @@ mod registry;
 mod server;
 mod serving;
 mod starting;
+mod succeeding;
 mod talk;
 mod ticketing;
 

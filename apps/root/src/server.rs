@@ -14,6 +14,7 @@ use fos_messages::image::Image;
 use fos_messages::programs::{self, ProgramsInterface};
 use fos_messages::start::{FromRoot, KeyBytes, ToRoot, key_name};
 use fos_messages::tickets::{self, TicketsInterface};
+use fos_root::succession::Succession;
 use fos_root::tickets::Book;
 use libfos::BootFacts;
 use libfos::clock::{Clock, Deadline};
@@ -66,6 +67,8 @@ pub struct Server {
     pub registry: Registry,
     /// Programs that ended before their starter asked.
     pub ended: VecDeque<Ended>,
+    /// Programs that are started again.
+    pub succession: Succession,
     /// Starts under tickets.
     pub tickets: Book<Asker>,
     /// The way to the host.
@@ -142,6 +145,7 @@ impl Server {
         self.take_requests();
         let all_taken = self.take_output();
         self.tell_ends(all_taken);
+        self.start_successors();
         self.tell_ready();
         self.run_waiting();
         self.flush_link();
@@ -228,8 +232,11 @@ impl Server {
             ToRoot::Read { answer } if self.identity_of(number) == sender.0 => {
                 self.read(number, answer.into())
             }
+            ToRoot::Keep { name, bytes } if self.identity_of(number) == sender.0 => {
+                self.keep(number, name, bytes)
+            }
             // Somebody else has its key.
-            ToRoot::Wire { .. } | ToRoot::Read { .. } => {}
+            ToRoot::Wire { .. } | ToRoot::Read { .. } | ToRoot::Keep { .. } => {}
         }
     }
 

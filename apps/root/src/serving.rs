@@ -146,7 +146,8 @@ impl Server {
         }
         // One that is not there has ended, which is what is wanted.
         let Some(number) = self.programs.find(|program| program.identity == identity) else { return Ok(()) };
-        if self.programs.get(number).is_some_and(|program| program.starter.is_none()) {
+        let is_found = |program: &Program| program.starter.is_some() || self.is_succeeded(program);
+        if !self.programs.get(number).is_some_and(is_found) {
             return Err(Refusal::NotYours);
         }
         self.stop_and_end(number, signal::status(signal::KILLED));

@@ -287,6 +287,7 @@ impl Server {
             keys: named_keys,
             handles: grants.handles,
             guest: files.guest.as_ref().map(|file| file.executable.guest.clone()),
+            kept: self.kept_for(command).to_vec(),
         };
         let length = write_block(&mut self.memory, piece, layout, &start)?;
         map_own(piece, layout, files, space, length, mapped).during("mapping its memory")?;

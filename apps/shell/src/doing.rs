@@ -21,7 +21,7 @@ use libfos::processes::{
 };
 use libfos::{Start, eprintln, println};
 
-use crate::reaching::{PATIENCE, fleets, founder};
+use libfos::founder::{PATIENCE, fleets, founder};
 
 /// What the fleet calls the program of a process that was enrolled.
 const UNKNOWN_PROGRAM: &str = "-";

@@ -7,7 +7,6 @@
 extern crate alloc;
 
 mod doing;
-mod reaching;
 mod stats;
 
 use alloc::string::{String, ToString};

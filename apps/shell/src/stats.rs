@@ -15,7 +15,7 @@ use libfos::calls::core_read;
 use libfos::println;
 
 use crate::doing::{Shell, failed};
-use crate::reaching::PATIENCE;
+use libfos::founder::PATIENCE;
 
 /// KiB in a frame.
 const FRAME_KIB: u64 = 4;

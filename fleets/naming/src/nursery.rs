@@ -61,29 +61,40 @@ impl Nursery {
         Some(identity)
     }
 
-    /// From now on each of these members that serve, and each that comes in the place of one, is replaced when it has ended.
-    pub fn keep(self: &Rc<Self>, growth: &Rc<dyn Growth>, names: &Rc<Names>, members: Vec<Identity>) {
-        for member in members {
+    /// From now on each of these members that serve, and each that comes in the place of one, is replaced when it has ended; and as
+    /// many more are started as are lacking to so many.
+    pub fn keep(
+        self: &Rc<Self>,
+        growth: &Rc<dyn Growth>,
+        names: &Rc<Names>,
+        members: Vec<Identity>,
+        wanted: usize,
+    ) {
+        let lacking = wanted.saturating_sub(members.len());
+        for member in members.into_iter().map(Some).chain(core::iter::repeat_n(None, lacking)) {
             let (nursery, growth, names) = (self.clone(), growth.clone(), names.clone());
             self.runtime.spawn(Priority::Normal, async move { nursery.hold(growth, names, member).await });
         }
     }
 
-    async fn hold(&self, growth: Rc<dyn Growth>, names: Rc<Names>, mut member: Identity) {
+    async fn hold(&self, growth: Rc<dyn Growth>, names: Rc<Names>, mut member: Option<Identity>) {
         loop {
-            if let Some(internal) = self.starter.internal(member) {
-                self.runtime.outlive(&internal).await;
+            if let Some(member) = member {
+                if let Some(internal) = self.starter.internal(member) {
+                    self.runtime.outlive(&internal).await;
+                }
+                self.starter.forget(member);
+                (self.hear)(Event::Ended(member));
             }
-            self.starter.forget(member);
-            (self.hear)(Event::Ended(member));
-            member = loop {
+            let next = loop {
                 if let Some(next) = self.start(&*growth, None, taken(&names).await).await {
                     break next;
                 }
                 (self.hear)(Event::NotReplaced);
                 self.runtime.sleep(AGAIN_AFTER).await;
             };
-            (self.hear)(Event::Replaced(member));
+            (self.hear)(Event::Replaced(next));
+            member = Some(next);
         }
     }
 }

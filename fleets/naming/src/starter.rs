@@ -1,6 +1,7 @@
 //! Introduces the members of a fleet to each other: for the program that starts them. It hears only whom it expects, since
 //! who enters is told the key of `/` and is written to by all members.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -9,6 +10,7 @@ use fos_messages::names::{Beginning, DirectoryKey, NamesStarter, NamesStarterDis
 use fos_messages::rpc::{Address, Context, Instead, Never};
 use fos_runtime::Runtime;
 use fos_runtime::port::Class;
+use serde::{Deserialize, Serialize};
 
 struct Expected {
     identity: Identity,
@@ -16,28 +18,75 @@ struct Expected {
     external: Option<Address>,
 }
 
+/// A member that has entered, as a starter has it remembered for who comes after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introduced {
+    /// How the other members know it.
+    pub peer: Peer,
+    /// Where clients ask it, once it serves.
+    pub external: Option<Address>,
+}
+
+/// What a starter has remembered before it answers by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memo {
+    /// So many have entered: none of their numbers may be another's.
+    Entered(u32),
+    /// One of them, as it is now.
+    Member(Introduced),
+    /// The one with this number has ended.
+    Forgotten(u32),
+}
+
 /// What a starter knows of the members it started, in the order in which it did.
 pub struct Starter {
     root_key: DirectoryKey,
     expected: RefCell<Vec<Expected>>,
     entered: Cell<u32>,
+    remember: Box<dyn Fn(Memo)>,
 }
 
 impl Starter {
-    /// Of a fleet whose first member makes `/` with this key.
+    /// Of a fleet whose first member makes `/` with this key. Nobody comes after it.
     pub fn new(root_key: DirectoryKey) -> Rc<Starter> {
-        Rc::new(Starter { root_key, expected: RefCell::default(), entered: Cell::new(0) })
+        Starter::after(root_key, 0, &[], |_| ())
     }
 
-    /// One with a key of its own making, that hears whoever reaches this runtime from outside; how it is found is the caller's to
-    /// see to ([`STARTER`](fos_messages::names::STARTER)).
+    /// One that comes after another, with what that one had remembered.
+    pub fn after(
+        root_key: DirectoryKey,
+        entered: u32,
+        members: &[Introduced],
+        remember: impl Fn(Memo) + 'static,
+    ) -> Rc<Starter> {
+        let known = |member: &Introduced| {
+            let Introduced { peer, external } = *member;
+            Expected { identity: peer.address.identity, peer: Some(peer), external }
+        };
+        let expected = RefCell::new(members.iter().map(known).collect());
+        Rc::new(Starter { root_key, expected, entered: Cell::new(entered), remember: Box::new(remember) })
+    }
+
+    /// One with a key of its own making, that [hears](Starter::hear) who reaches this runtime. Nobody comes after it.
     pub fn serve(runtime: &Runtime) -> (Rc<Starter>, DirectoryKey) {
         let port = runtime.port();
         let root_key = DirectoryKey([port.random(), port.random()]);
         let starter = Starter::new(root_key);
-        let service = NamesStarterDispatcher::new(Rc::new(StarterService(starter.clone())));
-        runtime.serve(Class::External, service);
+        starter.hear(runtime);
         (starter, root_key)
+    }
+
+    /// Hears whoever reaches this runtime from outside; how it is found is the caller's to see to
+    /// ([`STARTER`](fos_messages::names::STARTER)).
+    pub fn hear(self: &Rc<Self>, runtime: &Runtime) {
+        let service = NamesStarterDispatcher::new(Rc::new(StarterService(self.clone())));
+        runtime.serve(Class::External, service);
+    }
+
+    /// The members that have entered.
+    pub fn members(&self) -> Vec<Identity> {
+        let expected = self.expected.borrow();
+        expected.iter().filter(|member| member.peer.is_some()).map(|member| member.identity).collect()
     }
 
     /// A process was started as a member. Those beyond [`STARTED_MAX`] are never heard.
@@ -50,7 +99,11 @@ impl Starter {
 
     /// A member has ended: nobody is sent to it any more.
     pub fn forget(&self, identity: Identity) {
-        self.expected.borrow_mut().retain(|member| member.identity != identity);
+        let mut expected = self.expected.borrow_mut();
+        let Some(place) = expected.iter().position(|member| member.identity == identity) else { return };
+        if let Some(peer) = expected.remove(place).peer {
+            (self.remember)(Memo::Forgotten(peer.number));
+        }
     }
 
     /// Where clients ask.
@@ -77,7 +130,10 @@ impl Starter {
         let member = expected.iter_mut().find(|member| member.identity == sender)?;
         let peer = *member.peer.get_or_insert_with(|| {
             self.entered.set(self.entered.get() + 1);
-            Peer { machine: 0, number: self.entered.get(), address: internal }
+            let peer = Peer { machine: 0, number: self.entered.get(), address: internal };
+            (self.remember)(Memo::Entered(peer.number));
+            (self.remember)(Memo::Member(Introduced { peer, external: None }));
+            peer
         });
         let earlier = |other: &Peer| other.number < peer.number;
         let sponsors = expected.iter().filter_map(|member| member.peer).filter(earlier).collect();
@@ -95,8 +151,11 @@ impl NamesStarter for StarterService {
 
     fn serves(&self, context: Context, external: Address) -> Result<(), Instead<Never>> {
         let mut expected = self.0.expected.borrow_mut();
-        let is_it = |member: &&mut Expected| member.identity == context.sender && member.peer.is_some();
-        expected.iter_mut().find(is_it).ok_or(Instead::NotNow)?.external = Some(external);
+        let member = expected.iter_mut().find(|member| member.identity == context.sender);
+        let member = member.ok_or(Instead::NotNow)?;
+        let peer = member.peer.ok_or(Instead::NotNow)?;
+        member.external = Some(external);
+        (self.0.remember)(Memo::Member(Introduced { peer, external: Some(external) }));
         Ok(())
     }
 
@@ -131,6 +190,37 @@ mod tests {
         assert_eq!(starter.internal(Identity(20)), None);
         assert_eq!(sponsors(&starter, 30), Some([10].into()));
         assert_eq!(starter.begin(Identity(30), address(30)).map(|beginning| beginning.number), Some(3));
+    }
+
+    #[test]
+    fn one_that_comes_after_another_goes_on_where_that_was() {
+        let memos: Rc<RefCell<Vec<Memo>>> = Rc::default();
+        let own = memos.clone();
+        let starter = Starter::after(DirectoryKey([1, 2]), 0, &[], move |memo| own.borrow_mut().push(memo));
+        [10, 20, 30].into_iter().for_each(|identity| starter.expect(Identity(identity)));
+        for identity in [10, 20] {
+            starter.begin(Identity(identity), address(identity));
+        }
+        starter.forget(Identity(20));
+        starter.forget(Identity(30));
+        let introduced = |number: u32, identity| Introduced {
+            peer: Peer { machine: 0, number, address: address(identity) },
+            external: None,
+        };
+        let expected = [
+            Memo::Entered(1),
+            Memo::Member(introduced(1, 10)),
+            Memo::Entered(2),
+            Memo::Member(introduced(2, 20)),
+            Memo::Forgotten(2),
+        ];
+        assert_eq!(*memos.borrow(), expected, "who did not enter is nobody's to remember");
+        let next = Starter::after(DirectoryKey([1, 2]), 2, &[introduced(1, 10)], |_| ());
+        assert_eq!(next.members(), [Identity(10)]);
+        assert_eq!(sponsors(&next, 30), None, "it starts again whom the other one had only started");
+        next.expect(Identity(40));
+        assert_eq!(sponsors(&next, 40), Some([10].into()));
+        assert_eq!(next.begin(Identity(40), address(40)).map(|beginning| beginning.number), Some(3));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! nothing for a long time would otherwise know none of those that there are then.
 
 use crate::{Names, Priority, Within};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -11,11 +12,14 @@ use fos_messages::rpc::{Address, CallError};
 /// How often the members of naming are looked up: all of those that a process knows end sooner only if nobody can help it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How a process finds the starter of naming: another may have come in the place of the one that it was told of.
+pub type FindStarter = Box<dyn Fn() -> Option<NamesStarterClient<Within>>>;
+
 impl Names {
     /// From now on members of naming are asked that are registered under [`NAMING`], as they come and go; and when none of those
     /// that are known answers any more, whom the starter says. Where there is no such name nobody replaces members of naming, and
     /// those are asked that this process was told of.
-    pub fn follow(self: &Rc<Self>, starter: Option<NamesStarterClient<Within>>) {
+    pub fn follow(self: &Rc<Self>, starter: Option<FindStarter>) {
         let Ok(path) = Path::new(NAMING) else { return };
         let (runtime, names) = (self.runtime().clone(), Rc::downgrade(self));
         self.runtime().spawn(Priority::Normal, async move {
@@ -28,7 +32,7 @@ impl Names {
                     }
                     Err(CallError::Refused(NameError::NotFound)) => return,
                     Err(_) => {
-                        if let Some(starter) = &starter
+                        if let Some(starter) = starter.as_ref().and_then(|find| find())
                             && let Ok(found) = starter.members().await
                             && !found.is_empty()
                         {

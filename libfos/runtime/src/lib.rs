@@ -36,6 +36,7 @@ mod watches;
 
 pub use calls::{CALLS_MAX, Within};
 pub use care::Care;
+pub use following::FindStarter;
 pub use fos_messages::rpc::Serve;
 pub use instant::Instant;
 pub use load::{BUCKETS, Histogram, Load};

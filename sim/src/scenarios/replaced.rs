@@ -1,6 +1,7 @@
-//! A naming fleet whose members end, and whose starter has another come for each, while clients make names.
+//! A naming fleet whose members end, and whose starter has another come for each, while clients make names. The starter ends too: the
+//! next one has what that one had root keep, as `init` on the machine.
 //!
-//! The starter has the first core, clients the next two, members the others, of which there are more than members.
+//! Root and the starter have the first core, clients the next two, members the others, of which there are more than members.
 //!
 //! What must hold: the fleet has three members again soon after any end; clients go on, also when none of those that they knew at first
 //! is left; each name that was acknowledged is at every member in the end, unless at some time no member lived.
@@ -16,18 +17,19 @@ use fos_messages::programs::{Order, Refusal};
 use fos_messages::rpc::{Address, CallError};
 use fos_naming::nursery::{Event, Nursery};
 use fos_naming::process;
-use fos_naming::starter::Starter;
+use fos_naming::starter::{Introduced, Memo, Starter};
 use fos_runtime::fleet::{Coming, Growth};
 use fos_runtime::port::Class;
-use fos_runtime::{Names, Priority, Runtime};
+use fos_runtime::{Names, Priority, Runtime, Within};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "replaced",
-    about: "naming under clients that make names, whose members end and are replaced by their starter",
+    about: "naming under clients that make names, whose members end and are replaced by their starter, which is replaced itself",
     cores: 8,
     messages: 3_000,
     begin: |world, messages| begin_with(world, messages, false),
@@ -73,29 +75,89 @@ impl Seen {
 struct Fleet {
     world: World,
     seen: Rc<Seen>,
+    line: Rc<Line>,
     messages: u64,
+}
+
+/// What root keeps for the next starter, and who is the starter now.
+struct Line {
+    world: World,
+    seen: Rc<Seen>,
+    key: DirectoryKey,
+    entered: Cell<u32>,
+    members: RefCell<BTreeMap<u32, Introduced>>,
+    now: RefCell<Option<Process>>,
+    /// How many there were.
+    starters: Cell<usize>,
+}
+
+impl Line {
+    /// Where the starter is found.
+    fn address(&self) -> Address {
+        self.now.borrow().as_ref().map_or(Address::default(), |starter| starter.address(Class::External))
+    }
+
+    fn keep(&self, memo: Memo) {
+        match memo {
+            Memo::Entered(count) => self.entered.set(count),
+            Memo::Member(introduced) => {
+                self.members.borrow_mut().insert(introduced.peer.number, introduced);
+            }
+            Memo::Forgotten(number) => {
+                self.members.borrow_mut().remove(&number);
+            }
+        }
+    }
+
+    /// Begins the next starter, if there is none.
+    fn go_on(self: &Rc<Self>) {
+        if self.now.borrow().as_ref().is_some_and(Process::is_alive) {
+            return;
+        }
+        let number = self.starters.get();
+        self.starters.set(number + 1);
+        let process = self.world.start(&format!("starter-{number}"), 0);
+        let members: Vec<Introduced> = self.members.borrow().values().copied().collect();
+        let line = self.clone();
+        let starter = Starter::after(self.key, self.entered.get(), &members, move |memo| line.keep(memo));
+        starter.hear(&process.runtime);
+        *self.now.borrow_mut() = Some(process.clone());
+        let (line, runtime) = (self.clone(), process.runtime.clone());
+        process.spawn(Priority::Normal, async move { line.keep_whole(&runtime, &starter).await });
+    }
+
+    /// What `init` does.
+    async fn keep_whole(self: Rc<Self>, runtime: &Runtime, starter: &Rc<Starter>) {
+        let nursery = Nursery::new(runtime, starter, |_: Event| ());
+        let cores = (FIRST..self.world.cores().max(8) as u16).collect();
+        let growth = Rc::new(Starts { line: self.clone(), cores });
+        let mut members = starter.members();
+        if members.is_empty() {
+            while members.len() < MEMBERS {
+                let core = FIRST + members.len() as u16;
+                members.extend(nursery.start(&*growth, Some(core), Vec::new()).await);
+            }
+        }
+        let names = Names::new(runtime.clone(), starter.serving(), (0, 0));
+        names.follow(None);
+        nursery.keep(&(growth as Rc<dyn Growth>), &names, members, MEMBERS);
+    }
 }
 
 /// The same with clients that take one name for made without asking: tests plant this.
 pub(crate) fn begin_with(world: &World, messages: u64, believes: bool) -> Box<dyn Course> {
     let seen = Rc::<Seen>::default();
-    let starts = world.start("starter", 0);
-    let (starter, key) = Starter::serve(&starts.runtime);
-    let nursery = Nursery::new(&starts.runtime, &starter, |_: Event| ());
-    let cores = (FIRST..world.cores().max(8) as u16).collect();
-    let at = starts.address(Class::External);
-    let growth = Rc::new(Starts { world: world.clone(), starter: at, cores, seen: seen.clone() });
-    let (runtime, told) = (starts.runtime.clone(), seen.clone());
-    starts.spawn(Priority::Normal, async move {
-        let mut members = Vec::new();
-        while members.len() < MEMBERS {
-            let core = FIRST + members.len() as u16;
-            members.extend(nursery.start(&*growth, Some(core), Vec::new()).await);
-        }
-        let names = Names::new(runtime.clone(), starter.serving(), (0, 0));
-        names.follow(None);
-        nursery.keep(&(growth as Rc<dyn Growth>), &names, members);
+    let root = world.start("root", 0);
+    let port = root.runtime.port();
+    let key = DirectoryKey([port.random(), port.random()]);
+    let (entered, members, now, starters) = Default::default();
+    let line =
+        Rc::new(Line { world: world.clone(), seen: seen.clone(), key, entered, members, now, starters });
+    line.go_on();
+    let (own, runtime, told) = (line.clone(), root.runtime.clone(), seen.clone());
+    root.spawn(Priority::Normal, async move {
         while !told.is_ending.get() || told.clients.get() > 0 {
+            own.go_on();
             runtime.sleep(PAUSE).await;
         }
         let checked = check(&runtime, &told).await;
@@ -105,13 +167,14 @@ pub(crate) fn begin_with(world: &World, messages: u64, believes: bool) -> Box<dy
         let client = world.start(&format!("client-{core}"), core.into());
         seen.clients.set(seen.clients.get() + 1);
         let (runtime, seen) = (client.runtime.clone(), seen.clone());
-        let starter = NamesStarterClient::new(runtime.within(ANSWERS_WITHIN), at);
+        let (line, to) = (line.clone(), runtime.within(ANSWERS_WITHIN));
+        let starter = move || NamesStarterClient::new(to.clone(), line.address());
         client.spawn(Priority::Normal, async move {
             make_names(&runtime, starter, core, key, believes, &seen).await;
             seen.clients.set(seen.clients.get() - 1);
         });
     }
-    Box::new(Fleet { world: world.clone(), seen, messages })
+    Box::new(Fleet { world: world.clone(), seen, line, messages })
 }
 
 fn path(name: &str) -> Path {
@@ -121,20 +184,20 @@ fn path(name: &str) -> Path {
 /// Makes names, one after the other, until all is over.
 async fn make_names(
     runtime: &Runtime,
-    starter: NamesStarterClient<fos_runtime::Within>,
+    starter: impl Fn() -> NamesStarterClient<Within> + 'static,
     core: u16,
     key: DirectoryKey,
     believes: bool,
     seen: &Seen,
 ) {
     let naming = loop {
-        match starter.members().await {
+        match starter().members().await {
             Ok(members) if members.len() == MEMBERS => break members,
             _ => runtime.sleep(NAME_EVERY).await,
         }
     };
     let names = Names::new(runtime.clone(), naming, (0, core));
-    names.follow(Some(starter));
+    names.follow(Some(Box::new(move || Some(starter()))));
     let mut number = 0;
     while !seen.is_ending.get() {
         let name = if number == 0 { BELOW.to_owned() } else { format!("{BELOW}/c{core}-{number:04}") };
@@ -184,10 +247,8 @@ async fn check(runtime: &Runtime, seen: &Seen) -> Result<(), String> {
 
 /// Starts members as processes of this world.
 struct Starts {
-    world: World,
-    starter: Address,
+    line: Rc<Line>,
     cores: Vec<u16>,
-    seen: Rc<Seen>,
 }
 
 impl Growth for Starts {
@@ -196,13 +257,14 @@ impl Growth for Starts {
             let members_on = |core: &u16| taken.iter().filter(|taken| *taken == core).count();
             let best = self.cores.iter().min_by_key(|core| members_on(core)).copied();
             let core = core.or(best).ok_or(CallError::Refused(Refusal::NotStarted))?;
-            let number = self.seen.members.borrow().len();
-            let process = self.world.start(&format!("naming-{number}"), core.into());
+            let (seen, world) = (&self.line.seen, &self.line.world);
+            let number = seen.members.borrow().len();
+            let process = world.start(&format!("naming-{number}"), core.into());
             let serves = Rc::new(Cell::new(false));
-            self.seen.members.borrow_mut().push((process.clone(), serves.clone()));
+            seen.members.borrow_mut().push((process.clone(), serves.clone()));
             let runtime = process.runtime.clone();
             let member = process::Process {
-                starter: NamesStarterClient::new(runtime.within(ANSWERS_WITHIN), self.starter),
+                starter: NamesStarterClient::new(runtime.within(ANSWERS_WITHIN), self.line.address()),
                 runtime,
                 order: Order { program: "naming".to_owned(), arguments: Vec::new(), core },
                 policy: Some(policy()),
@@ -222,7 +284,7 @@ impl Growth for Starts {
 
     fn give_up(&self, started: Identity) -> Coming<'_, ()> {
         Box::pin(async move {
-            let members = self.seen.members.borrow();
+            let members = self.line.seen.members.borrow();
             members.iter().filter(|(process, _)| process.identity == started).for_each(|(one, _)| one.end());
         })
     }
@@ -250,7 +312,8 @@ fn policy() -> Policy {
 
 impl Course for Fleet {
     fn dangers(&self) -> Dangers {
-        let processes = (0..2 * MEMBERS).map(|number| format!("naming-{number}")).collect();
+        let members = (0..2 * MEMBERS).map(|number| format!("naming-{number}"));
+        let processes = members.chain((0..2).map(|number| format!("starter-{number}"))).collect();
         Dangers { processes, cores: Vec::new(), messages: self.messages }
     }
 
@@ -287,6 +350,7 @@ impl Course for Fleet {
         vec![
             figure("made", self.seen.made.borrow().len(), "names"),
             figure("started", self.seen.members.borrow().len(), "members"),
+            figure("starters", self.line.starters.get(), "processes"),
             figure("wiped", usize::from(self.seen.was_wiped.get()), "times"),
         ]
     }

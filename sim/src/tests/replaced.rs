@@ -19,6 +19,24 @@ static BELIEVES: Scenario = Scenario {
     begin: |world, messages| replaced::begin_with(world, messages, true),
 };
 
+/// The starter ends as members enter, or while all serve, and then members of which only the next one can know.
+#[test]
+fn a_starter_that_ends_is_replaced_and_the_next_one_replaces_members() {
+    for message in [10, 60, 700] {
+        let later = message + 300;
+        let ends = [
+            format!("kill starter-0 at message {message}"),
+            format!("kill naming-0 at message {later}"),
+            format!("kill naming-1 at message {}", later + 400),
+            format!("kill starter-1 at message {}", later + 800),
+            format!("kill naming-2 at message {}", later + 900),
+        ];
+        let ends: Vec<&str> = ends.iter().map(String::as_str).collect();
+        let report = with_faults(replaced(1), &ends).run(None);
+        assert_eq!(figure(well(&report), "starters"), 3.0, "{report:#?}");
+    }
+}
+
 #[test]
 fn none_of_the_first_members_is_left_and_no_name_is_lost() {
     let ends: Vec<String> =

@@ -3,4 +3,5 @@
 mod archive;
 mod executable;
 mod small;
+mod succession;
 mod tickets;

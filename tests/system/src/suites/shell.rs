@@ -1,5 +1,5 @@
 //! Suite `shell`: the default image, whose fleets `init` founds from the image's tables, and its shell: commands by argument and by
-//! input, and what bad input gets.
+//! input, and what bad input gets. And the end of every server of every fleet, and of `init`, under a load.
 
 use crate::fos::{Fos, Said};
 use crate::runner::{Outcome, Runner, fail};
@@ -12,11 +12,32 @@ const WITHIN: Duration = Duration::from_secs(240);
 const FLEETS: [(&str, usize); 5] =
     [("/naming", 3), ("/watchdog", 3), ("/pages", 2), ("/processes", 2), ("/knowledge", 2)];
 
+/// What is said, in this order, when every server has ended.
+const REPAIRED: &[&[&str]] = &[
+    &["a program that may not know the fleets finds no founder"],
+    &["init was ended under load, and the next one knows the same 5 fleets"],
+    &["of /naming was ended under load and replaced"],
+    &["of /watchdog was ended under load and replaced"],
+    &["of /pages was ended under load and replaced"],
+    &["of /processes was ended under load and replaced"],
+    &["of /knowledge was ended under load and replaced"],
+    &["servers of 5 fleets were ended under load and replaced"],
+    &["init was ended under load, and the next one knows the same 5 fleets"],
+    &["every end told once and as it was, and 3 still known"],
+    &["rounds of frames, none lost and none mixed up"],
+    &["names acknowledged, none lost at 3 members of naming"],
+];
+
 /// Boots the default image a few times.
 pub fn run(runner: &mut Runner) {
     runner.test("a bare run founds every fleet, and its shell does what it reads", reads);
     runner.test("commands are an argument too, and the last one's status is the shell's", does);
     runner.test("bad lines are refused by what is wrong with them, and the next is done", refuses);
+    runner.test("every server of every fleet is ended under load, and init, and replaced", || {
+        let said = machine(&["--", "demo-system", "system"], b"")?;
+        said.expect_status(0)?;
+        said.expect_lines(REPAIRED)
+    });
     runner.test("a shell that is spawned has its starter's output, and ends where it has no input", spawned);
 }
 

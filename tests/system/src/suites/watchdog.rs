@@ -11,7 +11,8 @@ use std::time::Duration;
 /// The crates whose unit tests belong here, and not to the suite `kernel`.
 pub const LIBRARIES: [&str; 1] = ["fos-watchdog"];
 /// The scenarios in which members of a fleet end under load: what each acknowledged is looked at in each run.
-const FLEETS: [&str; 5] = ["naming", "replaced", "fleet", "pages", "watchdog"];
+/// `replaced` is naming with its starter, which ends too; `placement` has members of `knowledge` and its arbiter end.
+const FLEETS: [&str; 7] = ["naming", "replaced", "fleet", "pages", "processes", "placement", "watchdog"];
 /// Ends a machine that hangs.
 const WITHIN: Duration = Duration::from_secs(300);
 /// The core that stops, when that is, and how long a core may be silent before its kernel is given up, in milliseconds. Naming,

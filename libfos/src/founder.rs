@@ -1,4 +1,5 @@
-//! How the shell becomes a process of the fleet: by the fleet's key, which who founded it tells programs that the image lets know.
+//! The fleets that an image's `init` has founded, and their keys: for programs that the image lets know (`fleets`). By the key of
+//! `/processes` a program becomes a process of that fleet.
 
 use alloc::format;
 use alloc::string::String;
@@ -8,18 +9,19 @@ use core::time::Duration;
 use fos_messages::founder::{FOUNDER, FoundedFleet, FounderClient};
 use fos_messages::rpc::Address;
 use fos_runtime::Runtime;
-use libfos::Start;
-use libfos::clock::Clock;
-pub use libfos::member::PATIENCE;
-use libfos::memory::Memory;
-use libfos::root::Root;
+
+use crate::Start;
+use crate::clock::Clock;
+pub use crate::member::PATIENCE;
+use crate::memory::Memory;
+use crate::root::Root;
 
 /// How long the fleets may take to be founded, there.
 const FOUNDED_WITHIN: Duration = Duration::from_secs(120);
 /// How often is asked whether they are.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Where the founder is asked.
+/// Where the founder is asked, whoever that is now.
 pub fn founder(start: &Start, memory: &mut Memory) -> Result<Address, String> {
     let deadline = Clock::new(start.tsc_hz).after(PATIENCE);
     let found = Root::of_program(start).and_then(|root| root.find(memory, FOUNDER, deadline));
