@@ -35,8 +35,8 @@ pub enum Answer {
     TooLarge,
     /// Too many allocations wait here ([`WAITING_MAX`](crate::limits::WAITING_MAX)): try later, or another member.
     Busy,
-    /// It is in.
-    Freed,
+    /// It is in. Whoever owns the frames records that before it does anything else.
+    Freed(Block),
     /// Some of it is free at this member already; nothing was changed. What is free elsewhere only the owner's record shows.
     Overlap(Block),
     /// This member is none yet, or leaves: ask another. A block that was to be freed is given back.

@@ -79,7 +79,6 @@ impl core::error::Error for FreeError {}
 /// One member's blocks.
 pub struct Service {
     carrier: Rc<Carrier<Buddy>>,
-    records: Rc<dyn Records>,
 }
 
 impl Service {
@@ -88,10 +87,10 @@ impl Service {
         let buddy = Buddy::new(Member(switchboard.identity().0));
         let carrier = Carrier::new(switchboard, number, PERIOD, buddy);
         let witness = records.clone();
-        carrier.set_witness(move |answer| {
-            if let Answer::Allocated(block) = answer {
-                witness.handed_out(*block);
-            }
+        carrier.set_witness(move |answer| match answer {
+            Answer::Allocated(block) => witness.handed_out(*block),
+            Answer::Freed(block) => witness.given_back(*block),
+            _ => {}
         });
         let (weak, owner) = (Rc::downgrade(&carrier), records.clone());
         carrier.set_owner(move |question: Question| {
@@ -103,15 +102,14 @@ impl Service {
                 let _ = carrier.post(Request::Found { epoch: question.epoch, inside });
             });
         });
-        let (weak, owner) = (Rc::downgrade(&carrier), records.clone());
-        carrier.set_heir(move |answer| {
-            if let (Answer::Allocated(block), Some(carrier)) = (answer, weak.upgrade()) {
-                // A member that does not serve any more leaves it to be found when it has gone.
-                owner.given_back(block);
-                let _ = carrier.post(Request::Free(block));
-            }
+        let (weak, owner) = (Rc::downgrade(&carrier), records);
+        carrier.set_heir(move |answer| match (answer, weak.upgrade()) {
+            (Answer::Allocated(block), Some(carrier)) if carrier.post(Request::Free(block)).is_ok() => {}
+            // A member that does not serve any more leaves it to be found when it has gone.
+            (Answer::Allocated(block) | Answer::NotServing(Some(block)), _) => owner.given_back(block),
+            _ => {}
         });
-        Rc::new(Service { carrier, records })
+        Rc::new(Service { carrier })
     }
 
     /// What runs them: for their epochs, for leaving, for looking into them.
@@ -132,17 +130,12 @@ impl Service {
 
     /// Puts a block in that is outside, or a part of one. It is in when this is polled first.
     pub async fn free(&self, block: Block) -> Result<(), FreeError> {
-        self.records.given_back(block);
-        // The answer is there when this is polled first: nobody is heard in between.
-        let refused = match self.carrier.ask(Request::Free(block)).await {
-            Ok(Answer::Freed) => return Ok(()),
-            Ok(Answer::Overlap(_)) => FreeError::Overlap,
-            Ok(_) | Err(_) => FreeError::NotServing,
-        };
-        if refused == FreeError::NotServing {
-            self.records.handed_out(block);
+        // The records are told by the witness, in the step that takes it: of what is refused they are told nothing.
+        match self.carrier.ask(Request::Free(block)).await {
+            Ok(Answer::Freed(_)) => Ok(()),
+            Ok(Answer::Overlap(_)) => Err(FreeError::Overlap),
+            Ok(_) | Err(_) => Err(FreeError::NotServing),
         }
-        Err(refused)
     }
 
     /// What this member's blocks have done so far.

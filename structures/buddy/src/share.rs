@@ -141,11 +141,11 @@ impl Buddy {
     fn free(&mut self, ticket: Ticket, block: Block, effects: &mut Doing) {
         self.counts.requests += 1;
         let answer = match self.is_serving() {
-            true if self.gain(block).is_ok() => Answer::Freed,
+            true if self.gain(block).is_ok() => Answer::Freed(block),
             true => Answer::Overlap(block),
             false => Answer::NotServing(Some(block)),
         };
-        self.counts.refused += u64::from(answer != Answer::Freed);
+        self.counts.refused += u64::from(answer != Answer::Freed(block));
         effects.push(Effect::Answer { ticket, answer });
     }
 

@@ -6,6 +6,7 @@
 //! | `switchboard` | which structure of a process a message is for; one for each process |
 //! | `carrier` | one structure: its steps, its answers, its timer, the ends of its peers |
 //! | `following` | its epochs, from the fleet's |
+//! | `harness` | processes in memory, for tests (feature `harness`) |
 //!
 //! Nobody here waits for a peer: what finds no room waits in an outbox, in order, until there is some or the peer has ended.
 #![no_std]
@@ -15,6 +16,8 @@ extern crate alloc;
 
 mod carrier;
 mod following;
+#[cfg(feature = "harness")]
+pub mod harness;
 mod switchboard;
 
 pub use carrier::{Carrier, Seat, Stopped};

@@ -6,6 +6,7 @@ mod kills;
 mod models;
 mod mutants;
 mod property;
+mod service;
 mod store;
 mod town;
 mod units;

@@ -62,7 +62,7 @@ fn what_is_here_is_split_and_handed_out_at_once() {
 #[test]
 fn what_is_freed_merges() {
     let mut share = share(&[(9, 0), (10, 1), (12, 2)]);
-    assert_eq!(answers(&ask(&mut share, Request::Free(block((8, 0))))), [Answer::Freed]);
+    assert_eq!(answers(&ask(&mut share, Request::Free(block((8, 0))))), [Answer::Freed(block((8, 0)))]);
     assert_eq!(share.store().blocks().collect::<Vec<Block>>(), [block((8, 3))]);
 }
 
@@ -98,7 +98,7 @@ fn who_has_no_large_one_may_have_a_small_one() {
     ask(&mut share, Request::Allocate { order: 4 });
     share.ask(Ticket(2), Request::Allocate { order: 0 }, &mut effects);
     share.ask(Ticket(3), Request::Free(block((16, 4))), &mut effects);
-    assert_eq!(answers(&effects), [Answer::Freed, Answer::Allocated(block((16, 4)))]);
+    assert_eq!(answers(&effects), [Answer::Freed(block((16, 4))), Answer::Allocated(block((16, 4)))]);
     assert_eq!(bodies(&hear(&mut share, Body::Nothing)), [Body::Want { order: 0 }]);
 }
 
