@@ -150,7 +150,8 @@ impl Port for InMemory {
     fn send(&self, to: &Address, message: &[u8]) -> Result<(), SendError> {
         let mut mailboxes = self.shared.mailboxes.borrow_mut();
         let queue = mailboxes.get_mut(&to.key.mailbox.0).ok_or(SendError::Closed)?;
-        let own = queue.iter().filter(|held| matches!(held, Held::Message(from, _) if *from == self.identity));
+        let own =
+            queue.iter().filter(|held| matches!(held, Held::Message(from, _) if *from == self.identity));
         if own.count() >= ROOM {
             return Err(SendError::Full);
         }

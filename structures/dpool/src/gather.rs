@@ -1,8 +1,10 @@
 //! Removes that find too little here. They wait in order; one member is asked at a time. A remove is told that the pool is
-//! exhausted when everybody has been asked since it came, and it still finds too little.
+//! exhausted when everybody has been asked since it came, and it still finds too little. Who gave as much as a message takes, and has
+//! more, is asked again before the next.
 
 use crate::fault::Fault;
 use crate::pool::{Doing, Pool};
+use crate::thresholds::WAITING_MAX;
 use crate::{Answer, Body, Element, Placement, Scheme};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -40,9 +42,14 @@ pub(crate) struct Gather {
 impl<T: Element> Pool<T> {
     pub(crate) fn remove(&mut self, ticket: Ticket, least: usize, most: usize, effects: &mut Doing<T>) {
         self.counts.requests += 1;
-        if !self.is_serving() {
+        let refusal = match () {
+            () if !self.is_serving() => Some(Answer::NotServing(Vec::new())),
+            () if self.gather.waiting.len() >= WAITING_MAX => Some(Answer::Busy),
+            () => None,
+        };
+        if let Some(answer) = refusal {
             self.counts.refused += 1;
-            return effects.push(Effect::Answer { ticket, answer: Answer::NotServing(Vec::new()) });
+            return effects.push(Effect::Answer { ticket, answer });
         }
         let least = least.max(1);
         let waiting = Waiting { ticket, least, most: most.max(least), since: self.gather.searches };
@@ -141,6 +148,18 @@ impl<T: Element> Pool<T> {
         } else if self.gather.giver == Some(from) {
             self.gather.giver = None;
         }
+    }
+
+    /// Whoever was asked has given something.
+    pub(crate) fn given(&mut self, from: Member) {
+        let has_more = self.peers.get(&from).is_some_and(|peer| peer.estimate > 0);
+        if self.gather.asked == Some(from)
+            && has_more
+            && let Some(search) = &mut self.gather.search
+        {
+            search.left.push_front(from);
+        }
+        self.answered(from, true);
     }
 
     pub(crate) fn given_nothing(&mut self, from: Member) {

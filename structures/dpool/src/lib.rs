@@ -50,7 +50,9 @@ pub use request::{Answer, Question, Request};
 pub use service::{Coming, NotServing, Records, RemoveError, Service};
 pub use thresholds::Thresholds;
 
-/// What an element must be able to do. Every type that can, is one. No two elements of a pool are equal.
+/// What an element must be able to do. Every type that can, is one. No two elements of a pool are equal. It should be written in twice
+/// its size at most, as numbers are, and what is put together of them: so messages are bounded
+/// ([`thresholds::part_of`]).
 pub trait Element: Clone + Ord {}
 impl<T: Clone + Ord> Element for T {}
 

@@ -74,8 +74,10 @@ pub enum Body<T> {
         epoch: Epoch,
         /// Whom this member knows to have ended and not been looked after.
         dead: Vec<Member>,
-        /// What it had sent to them and does not know to have come.
+        /// What it had sent to them and does not know to have come: a part of it.
         doubtful: Vec<T>,
+        /// Whether that is the last part.
+        last: bool,
         /// The last transfer that it has taken from each member.
         taken: Vec<(Member, u64)>,
         /// Transfers up to there that it has declined.

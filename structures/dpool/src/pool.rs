@@ -249,12 +249,12 @@ impl<T: Element> Container for Pool<T> {
             Body::Gone => self.other_is_gone(from),
             Body::Mourn { dead } => self.hear_of_dead(from, dead, effects),
             Body::Fence { epoch, dead } => self.fence(from, epoch, dead, effects),
-            Body::Fenced { epoch, dead, doubtful, taken, declined } => {
-                self.fenced(from, epoch, Report { dead, doubtful, taken, declined }, effects);
+            Body::Fenced { epoch, dead, doubtful, last, taken, declined } => {
+                self.fenced(from, epoch, Report { dead, doubtful, taken, declined }, last, effects);
             }
             Body::Census { epoch, part, elements } => self.counted(from, epoch, part, &elements, effects),
             Body::Claims { epoch, part, elements, open } => {
-                self.claimed(from, epoch, part, Claims { elements, open }, effects);
+                self.claimed(from, epoch, part, &Claims { elements, open }, effects);
             }
             Body::Recovered { dead } => self.recovered(&dead),
         }

@@ -9,13 +9,16 @@
 //!    eldest's. What was on its way between two members at their fences is the receiver's to claim if it had taken it, else the
 //!    sender's: the sender may not know yet, and the receiver may have sent it on, to who ended.
 //!
+//! The census goes in parts, a few of which are under way to each member at a time; each member sorts what is its own once, before the
+//! first. What comes in later is not asked for: the owner had answered by then.
+//!
 //! An element that was handed out after the owner was asked was somebody's at the fence, who remembers it. If the epoch ends in
 //! the middle, the eldest of the next begins again; elements that were found already are claimed or outside then. Who has left is
 //! not the one to find anything: it is counted out soon, and the next eldest begins.
 
 use crate::fault::{Fault, Faults};
 use crate::pool::{Doing, Pool, Standing};
-use crate::thresholds::{CENSUS_PART, FOUND_MAX};
+use crate::thresholds::{CENSUS_OPEN, CENSUS_PART, FOUND_MAX, part_of};
 use crate::{Body, Element, Question};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -61,8 +64,34 @@ enum Stage<T> {
     Fencing(BTreeSet<Member>, Vec<T>),
     /// Waits for the owner.
     Asking,
-    /// Waits for these claims; what nobody has claimed so far.
-    Counting(BTreeSet<(Member, u32)>, BTreeSet<T>),
+    /// Waits for claims.
+    Counting(Count<T>),
+}
+
+/// A census.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Count<T> {
+    /// What everybody is asked about, part by part.
+    asked: Vec<T>,
+    /// What nobody has claimed so far.
+    unclaimed: BTreeSet<T>,
+    /// Whose claims are missing: parts sent to it, and parts that it has answered.
+    silent: BTreeMap<Member, (u32, u32)>,
+}
+
+impl<T: Clone> Count<T> {
+    fn part(&self, number: u32) -> Option<Vec<T>> {
+        let length = CENSUS_PART.min(part_of::<T>());
+        self.asked.chunks(length).nth(number as usize).map(<[T]>::to_vec)
+    }
+
+    /// The next part for a member, if it may be sent one more.
+    fn next(&mut self, member: Member) -> Option<(u32, Vec<T>)> {
+        let (sent, answered) = self.silent.get(&member).copied()?;
+        let part = self.part(sent).filter(|_| sent - answered < CENSUS_OPEN)?;
+        self.silent.insert(member, (sent + 1, answered));
+        Some((sent, part))
+    }
 }
 
 /// What goes out or elsewhere from the fence on.
@@ -73,6 +102,8 @@ struct Since<T> {
     open: BTreeSet<(T, Member, u64)>,
     /// What was this member's since then and is not any more.
     gone: BTreeSet<T>,
+    /// All that is or was its own when the census came here, sorted.
+    own: Option<Vec<T>>,
 }
 
 /// What is to be found again.
@@ -204,7 +235,7 @@ impl<T: Element> Pool<T> {
             transfers.flat_map(|(number, elements)| elements.iter().map(|one| (one.clone(), *to, *number)))
         });
         let open = open.collect();
-        self.recovery.since = Some(Since { open, gone: BTreeSet::new() });
+        self.recovery.since = Some(Since { open, gone: BTreeSet::new(), own: None });
         let taken = self.peers.iter().map(|(from, peer)| (*from, peer.taken)).filter(|(_, taken)| *taken > 0);
         let taken = taken.collect();
         let declined =
@@ -244,24 +275,43 @@ impl<T: Element> Pool<T> {
     pub(crate) fn fence(&mut self, from: Member, epoch: Epoch, dead: Vec<Member>, effects: &mut Doing<T>) {
         if epoch == self.epoch {
             self.recovery.learn(dead);
-            let Report { dead, doubtful, taken, declined } = self.report();
-            self.send(from, Body::Fenced { epoch, dead, doubtful, taken, declined }, effects);
+            let Report { dead, mut doubtful, taken, declined } = self.report();
+            while doubtful.len() > part_of::<T>() {
+                let doubtful = doubtful.split_off(doubtful.len() - part_of::<T>());
+                let (dead, taken, declined) = (Vec::new(), Vec::new(), Vec::new());
+                self.send(
+                    from,
+                    Body::Fenced { epoch, dead, doubtful, last: false, taken, declined },
+                    effects,
+                );
+            }
+            self.send(from, Body::Fenced { epoch, dead, doubtful, last: true, taken, declined }, effects);
         }
     }
 
-    pub(crate) fn fenced(&mut self, from: Member, epoch: Epoch, report: Report<T>, effects: &mut Doing<T>) {
+    pub(crate) fn fenced(
+        &mut self,
+        from: Member,
+        epoch: Epoch,
+        report: Report<T>,
+        last: bool,
+        effects: &mut Doing<T>,
+    ) {
         if epoch != self.epoch {
             return;
         }
         match &mut self.recovery.stage {
-            Stage::Entering(silent) => {
+            Stage::Entering(silent) if last => {
                 silent.remove(&from);
                 self.recovery.learn(report.dead);
                 self.fence_when_all_are_in(effects);
             }
             Stage::Fencing(silent, doubtful) => {
-                silent.remove(&from);
                 doubtful.extend(report.doubtful);
+                if !last {
+                    return;
+                }
+                silent.remove(&from);
                 self.recovery.learn(report.dead);
                 self.recovery.note_taken(from, report.taken, report.declined);
                 self.ask_the_owner(effects);
@@ -291,36 +341,56 @@ impl<T: Element> Pool<T> {
         let all: Vec<T> = unclaimed.iter().cloned().collect();
         let own = self.claims(&all);
         self.strike(self.me, &own, &mut unclaimed);
-        let left: Vec<T> = unclaimed.iter().cloned().collect();
-        let others: Vec<Member> = self.peers.keys().copied().collect();
-        let mut awaited = BTreeSet::new();
-        if !self.faults.has(Fault::SkipsCensus) {
-            for (part, elements) in (0_u32..).zip(left.chunks(CENSUS_PART)) {
-                awaited.extend(others.iter().map(|member| (*member, part)));
-                self.broadcast(&Body::Census { epoch, part, elements: elements.to_vec() }, effects);
-            }
-        }
-        self.recovery.stage = Stage::Counting(awaited, unclaimed);
-        self.count(effects);
+        let asked: Vec<T> = unclaimed.iter().cloned().collect();
+        let is_needed = !asked.is_empty() && !self.faults.has(Fault::SkipsCensus);
+        let others: Vec<Member> = self.peers.keys().copied().filter(|_| is_needed).collect();
+        let silent = others.iter().map(|member| (*member, (0, 0))).collect();
+        let mut count = Count { asked, unclaimed, silent };
+        others.iter().for_each(|member| self.ask_on(&mut count, *member, effects));
+        self.count(count, effects);
     }
 
-    /// Which of these are, or were at or since the fence, this member's.
-    fn claims(&self, asked: &[T]) -> Claims<T> {
-        let mut own: BTreeSet<&T> = self.stock.iter().collect();
-        let none = BTreeSet::new();
+    /// Sends a member as many parts of the census as may be under way.
+    fn ask_on(&mut self, count: &mut Count<T>, member: Member, effects: &mut Doing<T>) {
+        let epoch = self.epoch;
+        while let Some((part, elements)) = count.next(member) {
+            self.send(member, Body::Census { epoch, part, elements }, effects);
+        }
+    }
+
+    /// All that is, or was at or since the fence, this member's, sorted.
+    fn own(&self) -> Vec<T> {
+        let mut own = self.stock.clone();
         let since = self.recovery.since.as_ref();
-        let opened = since.map_or(&none, |since| &since.open);
-        own.extend(since.iter().flat_map(|since| &since.gone));
+        own.extend(since.iter().flat_map(|since| &since.gone).cloned());
         // What was sent after the fence was this member's at it.
         let sent = self.peers.iter().flat_map(|(to, peer)| {
             let transfers = peer.departing.iter();
-            transfers.flat_map(|(number, elements)| elements.iter().map(|one| (one, *to, *number)))
+            transfers.flat_map(|(number, elements)| elements.iter().map(|one| (one.clone(), *to, *number)))
         });
-        let sent_since = sent.filter(|(one, to, number)| !opened.contains(&((*one).clone(), *to, *number)));
-        own.extend(sent_since.map(|(one, ..)| one));
+        let is_new = |one: &(T, Member, u64)| since.is_none_or(|since| !since.open.contains(one));
+        own.extend(sent.filter(is_new).map(|(one, ..)| one));
+        own.sort_unstable();
+        own
+    }
+
+    /// Which of these are, or were at or since the fence, this member's.
+    fn claims(&mut self, asked: &[T]) -> Claims<T> {
+        if self.recovery.since.as_ref().is_some_and(|since| since.own.is_none()) {
+            let own = self.own();
+            if let Some(since) = &mut self.recovery.since {
+                since.own = Some(own);
+            }
+        }
         let (mut elements, mut open) = (Vec::new(), Vec::new());
+        let none = BTreeSet::new();
+        let since = self.recovery.since.as_ref();
+        let opened = since.map_or(&none, |since| &since.open);
+        let unfenced = since.is_none().then(|| self.own());
+        let own = since.and_then(|since| since.own.as_ref()).or(unfenced.as_ref());
+        let own = own.map_or(&[][..], Vec::as_slice);
         for element in asked {
-            if own.contains(element) {
+            if own.binary_search(element).is_ok() {
                 elements.push(element.clone());
             } else if !self.faults.has(Fault::ForgetsDeparting) {
                 let from = opened.range((element.clone(), Member(0), 0)..);
@@ -359,29 +429,33 @@ impl<T: Element> Pool<T> {
         from: Member,
         epoch: Epoch,
         part: u32,
-        claims: Claims<T>,
+        claims: &Claims<T>,
         effects: &mut Doing<T>,
     ) {
-        if epoch != self.epoch {
+        if epoch != self.epoch || !matches!(self.recovery.stage, Stage::Counting(_)) {
             return;
         }
-        if let Stage::Counting(mut awaited, mut unclaimed) = self.recovery.stage.clone() {
-            awaited.remove(&(from, part));
-            self.strike(from, &claims, &mut unclaimed);
-            self.recovery.stage = Stage::Counting(awaited, unclaimed);
-            self.count(effects);
+        let Stage::Counting(mut count) = core::mem::take(&mut self.recovery.stage) else { return };
+        // They are answered in the order in which they were sent.
+        if let Some((_, answered)) = count.silent.get_mut(&from).filter(|(_, answered)| *answered == part) {
+            *answered += 1;
+            self.strike(from, claims, &mut count.unclaimed);
+            if count.part(part + 1).is_none() {
+                count.silent.remove(&from);
+            }
+            self.ask_on(&mut count, from, effects);
         }
+        self.count(count, effects);
     }
 
     /// When all claims are there, the rest is this member's.
-    fn count(&mut self, effects: &mut Doing<T>) {
-        let Stage::Counting(awaited, unclaimed) = &mut self.recovery.stage else { return };
-        if !awaited.is_empty() {
+    fn count(&mut self, count: Count<T>, effects: &mut Doing<T>) {
+        if !count.silent.is_empty() {
+            self.recovery.stage = Stage::Counting(count);
             return;
         }
-        let found = core::mem::take(unclaimed);
-        self.counts.recovered += found.len() as u64;
-        self.stock.extend(found);
+        self.counts.recovered += count.unclaimed.len() as u64;
+        self.stock.extend(count.unclaimed);
         self.recovery.stage = Stage::Idle;
         let dead = self.recovery.dead();
         self.broadcast(&Body::Recovered { dead: dead.clone() }, effects);

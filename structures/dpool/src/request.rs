@@ -33,6 +33,8 @@ pub enum Answer<T> {
     Removed(Vec<T>),
     /// Nobody had as many to give when asked. Nothing was taken.
     Exhausted,
+    /// Too many removes wait here ([`WAITING_MAX`](crate::thresholds::WAITING_MAX)): try later, or another member.
+    Busy,
     /// This member is none yet, or leaves: ask another. What was to be added is given back.
     NotServing(Vec<T>),
 }

@@ -37,6 +37,8 @@ pub struct NotServing<T>(pub Vec<T>);
 pub enum RemoveError {
     /// No member had as many to give when asked.
     Exhausted,
+    /// Too many removes wait here: try later, or another member.
+    Busy,
     /// This member is none yet, or leaves: ask another.
     NotServing,
 }
@@ -47,6 +49,7 @@ impl core::fmt::Display for RemoveError {
             RemoveError::Exhausted => {
                 "the pool has too few elements: try again when some have been given back"
             }
+            RemoveError::Busy => "too many removes wait at this member of the pool: try later, or another",
             RemoveError::NotServing => "this member of the pool does not serve: ask another",
         })
     }
@@ -127,6 +130,7 @@ impl<T: Element + Serialize + DeserializeOwned + 'static> Service<T> {
         match self.carrier.ask(Request::Remove { least, most }).await {
             Ok(Answer::Removed(elements)) => Ok(elements),
             Ok(Answer::Exhausted) => Err(RemoveError::Exhausted),
+            Ok(Answer::Busy) => Err(RemoveError::Busy),
             Ok(_) | Err(_) => Err(RemoveError::NotServing),
         }
     }

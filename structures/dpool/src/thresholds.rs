@@ -29,7 +29,8 @@ pub struct Thresholds {
     pub low: usize,
     /// More are a surplus: background push sends some away.
     pub high: usize,
-    /// Elements that change hands at once at most, unless one remove asks for more.
+    /// Elements that change hands at once at most, unless one remove asks for more; then as many as a message takes
+    /// ([`part_of`]), and the next with the next message.
     pub block: usize,
     /// Background push with estimation leaves alone who has fewer by no more than this; half of it is also the least change of
     /// the own stock that others are told.
@@ -57,7 +58,21 @@ impl Thresholds {
 
 /// Periods that background pull rests at most after it was given nothing, in powers of two.
 pub const REST_DOUBLINGS_MAX: u32 = 6;
-/// Elements in one part of a census, of which each member says which it has.
+/// Bytes of elements in one message. With all that may be on its way to one member when it ends
+/// ([`Thresholds::window`]) it stays far below what a message of the carrier may have.
+pub const PART_BYTES: usize = 8 * 1024;
+/// Elements in one part of a census at most, of which each member says which it has.
 pub const CENSUS_PART: usize = 256;
+/// Parts of a census that one member has been sent and has not answered.
+pub const CENSUS_OPEN: u32 = 4;
+/// Removes that wait at one member. One more is told [`Answer::Busy`](crate::Answer::Busy).
+pub const WAITING_MAX: usize = 256;
 /// Ended members that the eldest remembers to have looked after.
 pub const FOUND_MAX: usize = 256;
+
+/// Elements in one message at most: [`PART_BYTES`], of elements that are written in twice their size or less.
+pub const fn part_of<T>() -> usize {
+    let size = size_of::<T>();
+    let elements = PART_BYTES / (2 * if size == 0 { 1 } else { size });
+    if elements == 0 { 1 } else { elements }
+}

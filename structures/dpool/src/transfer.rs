@@ -8,6 +8,7 @@
 
 use crate::fault::Fault;
 use crate::pool::{Doing, Pool, Standing};
+use crate::thresholds::part_of;
 use crate::{Body, Element, Header};
 use alloc::vec::Vec;
 use fos_container::Member;
@@ -19,9 +20,9 @@ impl<T: Element> Pool<T> {
         self.peers.get(&to).is_some_and(|peer| peer.takes_part() && peer.departing.len() < window)
     }
 
-    /// Makes so many of the own elements another's.
+    /// Makes so many of the own elements another's, or as many as a message takes.
     pub(crate) fn offer(&mut self, to: Member, count: usize, wanted: bool, effects: &mut Doing<T>) {
-        let rest = self.stock.len().saturating_sub(count);
+        let rest = self.stock.len().saturating_sub(count.min(part_of::<T>()));
         let elements = self.stock.split_off(rest);
         let Some(peer) = self.peers.get_mut(&to) else { return self.stock.extend(elements) };
         peer.sent += 1;
@@ -55,7 +56,7 @@ impl<T: Element> Pool<T> {
         }
         self.stock.extend(elements);
         if wanted {
-            self.answered(from, true);
+            self.given(from);
         }
         // Who leaves waits for this.
         if self.peers.get(&from).is_some_and(|peer| peer.is_leaving) {
@@ -110,7 +111,10 @@ impl<T: Element> Pool<T> {
     pub(crate) fn ship(&mut self, effects: &mut Doing<T>) {
         let Some(holder) = self.holder().filter(|holder| *holder != self.me) else { return };
         // What removes wait for has been asked for, and is not sent back.
-        if self.gather.waiting.is_empty() && !self.stock.is_empty() && self.has_room_for(holder) {
+        if !self.gather.waiting.is_empty() {
+            return;
+        }
+        while !self.stock.is_empty() && self.has_room_for(holder) {
             self.offer(holder, self.stock.len(), false, effects);
         }
     }

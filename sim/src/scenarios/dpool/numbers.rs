@@ -83,7 +83,7 @@ impl Numbers for Server {
         match self.pool.remove(count as usize, count as usize).await {
             Ok(numbers) => Ok(numbers),
             Err(RemoveError::Exhausted) => Ok(Vec::new()),
-            Err(RemoveError::NotServing) => Err(Instead::NotNow),
+            Err(RemoveError::Busy | RemoveError::NotServing) => Err(Instead::NotNow),
         }
     }
 

@@ -2,6 +2,7 @@
 //! clients that take elements and give them back. Explored in every order by a model checker, at random by proptest, and with an
 //! end at every message. A list of broken rules shows that they notice.
 
+mod bulk;
 mod kills;
 mod models;
 mod mutants;

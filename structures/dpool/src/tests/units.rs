@@ -178,7 +178,7 @@ fn found_of_one_on_its_way(fault: Option<Fault>, was_declined: bool) -> Option<V
     let mut say = |from, body| pool.hear(from, crate::Message { header, body }, &mut effects);
     let fenced = |taken: &[(Member, u64)], declined: &[(Member, u64)]| {
         let (taken, declined) = (taken.to_vec(), declined.to_vec());
-        Body::Fenced { epoch, dead: vec![], doubtful: vec![], taken, declined }
+        Body::Fenced { epoch, dead: vec![], doubtful: vec![], last: true, taken, declined }
     };
     // Once that they are in the epoch, once that they remember.
     for _ in 0..2 {
