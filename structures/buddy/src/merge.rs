@@ -4,11 +4,13 @@
 //! only thing in which blocks change hands: what home keeps in mind may be old, lost with its end, or wrong, and then nothing comes of
 //! it. A half that was allocated, split or merged meanwhile is not brought; home hears of that, forgets who had it, and asks
 //! everybody, since a newer word may have been overtaken by an older one. When halves change or an epoch begins, they are
-//! named again, a few in each period, until a whole round has found nothing new.
+//! named again, a few in each period, until a whole round has found nothing new. To who is crowded nothing of this is said; when there
+//! is room, it and who had something to say begin a round again.
 
 use crate::block::{Block, ORDER_MAX};
 use crate::fault::Fault;
 use crate::limits::{LONELY_MAX, PART, SWEEP};
+use crate::peers::Peer;
 use crate::share::{Buddy, Doing};
 use crate::{Body, Store};
 use alloc::collections::BTreeMap;
@@ -105,8 +107,26 @@ impl Buddy {
             if home == self.me {
                 self.hear_of_lonely(home, &halves, effects);
             } else {
-                halves.chunks(PART).for_each(|part| self.send(home, Body::Lonely(part.to_vec()), effects));
+                let parts = halves.chunks(PART).map(<[Block]>::to_vec);
+                parts.for_each(|part| self.send_if_roomy(home, Body::Lonely(part), effects));
             }
+        }
+    }
+
+    /// Says what can be said again later. What is not said to who is crowded, is looked after when there is room.
+    fn send_if_roomy(&mut self, to: Member, body: Body, effects: &mut Doing) {
+        match self.peers.get_mut(&to) {
+            Some(peer) if peer.is_crowded => peer.was_spared = true,
+            _ => self.send(to, body, effects),
+        }
+    }
+
+    /// There is room again: both begin anew to name what is lonely.
+    pub(crate) fn make_up_for_silence(&mut self, to: Member, effects: &mut Doing) {
+        let was_spared = |peer: &mut Peer| core::mem::take(&mut peer.was_spared);
+        if self.peers.get_mut(&to).is_some_and(was_spared) {
+            self.merge.has_changed();
+            self.send(to, Body::Again, effects);
         }
     }
 
@@ -121,7 +141,7 @@ impl Buddy {
                 // Nobody has both and does not merge them.
                 () if lower == upper => self.ask_who_has(parent, effects),
                 () if upper == self.me => self.bring(self.me, moves, lower, effects),
-                () => self.send(upper, Body::Bring { half: moves, to: lower }, effects),
+                () => self.send_if_roomy(upper, Body::Bring { half: moves, to: lower }, effects),
             }
         }
     }
@@ -132,7 +152,8 @@ impl Buddy {
             return;
         }
         self.merge.forget(parent);
-        self.broadcast(&Body::Name { parent }, effects);
+        let others: Vec<Member> = self.peers.keys().copied().collect();
+        others.into_iter().for_each(|to| self.send_if_roomy(to, Body::Name { parent }, effects));
         self.name_half(self.me, parent, effects);
     }
 

@@ -68,6 +68,8 @@ pub enum Body {
         /// The block.
         parent: Block,
     },
+    /// The receiver is to name its lonely halves again: of what was to be said of them something was left out.
+    Again,
     /// Its sender leaves: no more transfers to it.
     Leaving,
     /// So be it: none will come any more.

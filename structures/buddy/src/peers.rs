@@ -22,6 +22,10 @@ pub(crate) struct Peer {
     pub header: Header,
     /// It has ended; the next epoch does without it.
     pub is_dead: bool,
+    /// Messages to it wait for room.
+    pub is_crowded: bool,
+    /// Something about lonely halves was not said to it, since it is crowded.
+    pub was_spared: bool,
     /// It leaves.
     pub is_leaving: bool,
     /// It knows that this member leaves.
@@ -39,6 +43,8 @@ impl Peer {
             told: 0,
             header: Header { frames: 0, largest: Some(ORDER_MAX), taken: 0 },
             is_dead: false,
+            is_crowded: false,
+            was_spared: false,
             is_leaving: false,
             has_heard: false,
         }

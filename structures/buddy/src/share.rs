@@ -212,6 +212,16 @@ impl Container for Buddy {
         self.settle(effects);
     }
 
+    fn crowded(&mut self, member: Member, is_crowded: bool, effects: &mut Doing) {
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.is_crowded = is_crowded;
+        }
+        if !is_crowded {
+            self.make_up_for_silence(member, effects);
+        }
+        self.settle(effects);
+    }
+
     fn leave(&mut self, effects: &mut Doing) {
         if matches!(self.standing, Standing::Joining | Standing::Member) {
             self.standing = Standing::Leaving;
@@ -248,6 +258,7 @@ impl Container for Buddy {
             Body::Bring { half, to } => self.bring(from, half, to, effects),
             Body::Lacks(half) => self.hear_of_lack(half, effects),
             Body::Name { parent } => self.name_half(from, parent, effects),
+            Body::Again => self.merge.has_changed(),
             Body::Leaving => self.other_leaves(from, effects),
             Body::Heard => self.heard_leaving(from),
             Body::Mourn { epoch } => self.hear_of_end(epoch, effects),

@@ -7,6 +7,7 @@
 
 use crate::fault::Fault;
 use crate::limits::{EXTRA_ORDERS, WINDOW};
+use crate::peers::Peer;
 use crate::share::{Buddy, Doing};
 use crate::{Block, Body, Header, ORDER_MAX};
 use alloc::vec::Vec;
@@ -15,7 +16,8 @@ use fos_container::Member;
 impl Buddy {
     /// Whether one more transfer to this member may be open.
     pub(crate) fn has_room_for(&self, to: Member) -> bool {
-        self.peers.get(&to).is_some_and(|peer| peer.takes_part() && peer.departing.len() < WINDOW)
+        let is_open = |peer: &Peer| peer.takes_part() && peer.departing.len() < WINDOW && !peer.is_crowded;
+        self.peers.get(&to).is_some_and(is_open)
     }
 
     /// Makes these blocks, which are out of the store already, another's.

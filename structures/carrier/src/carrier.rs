@@ -2,7 +2,7 @@
 
 use crate::switchboard::{Hears, Switchboard};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, Ref, RefCell};
@@ -57,6 +57,8 @@ pub struct Carrier<C: Container> {
     container: RefCell<C>,
     roll: RefCell<Roll<C::Message>>,
     addresses: RefCell<BTreeMap<Member, Address>>,
+    /// Members of which the container knows that they are crowded.
+    crowded: RefCell<BTreeSet<Member>>,
     waiting: RefCell<BTreeMap<Ticket, Waiting<C::Answer>>>,
     last_ticket: Cell<u64>,
     owner: RefCell<Option<Owner<C>>>,
@@ -80,6 +82,7 @@ where
             container: RefCell::new(container),
             roll: RefCell::default(),
             addresses: RefCell::default(),
+            crowded: RefCell::default(),
             waiting: RefCell::default(),
             last_ticket: Cell::new(0),
             owner: RefCell::default(),
@@ -166,6 +169,7 @@ where
                 self.watch(*member, *address);
             }
         }
+        self.crowded.borrow_mut().retain(|member| members.contains(member));
         self.step(|container, effects| container.epoch(epoch, &members, effects));
         let released = self.roll.borrow_mut().released();
         for (from, message) in released {
@@ -197,6 +201,12 @@ where
         self.standing.get() == Standing::Stopped
     }
 
+    /// Whether an epoch has begun without this member. If it stopped and was not left out, it could not go on by itself.
+    pub fn was_left_out(&self) -> bool {
+        let me = self.container.borrow().me();
+        self.roll.borrow().epoch() > Epoch(0) && !self.addresses.borrow().contains_key(&me)
+    }
+
     fn step(self: &Rc<Self>, step: impl FnOnce(&mut C, &mut Effects<C>)) {
         if self.has_stopped() {
             return;
@@ -216,15 +226,36 @@ where
                 Effect::Stopped => self.stop(),
             }
         }
+        self.tell_of_crowds();
         self.tick_while_wanted();
     }
 
+    /// Tells the container who is crowded and who is not any more: after what a step wanted done, never in between.
+    fn tell_of_crowds(self: &Rc<Self>) {
+        let changed = |(member, address): (&Member, &Address)| {
+            let is_crowded = self.switchboard.is_crowded(address);
+            (is_crowded != self.crowded.borrow().contains(member)).then_some((*member, is_crowded))
+        };
+        if self.switchboard.held() == 0 && self.crowded.borrow().is_empty() {
+            return;
+        }
+        let changed: Vec<(Member, bool)> = self.addresses.borrow().iter().filter_map(changed).collect();
+        for (member, is_crowded) in changed {
+            match is_crowded {
+                true => _ = self.crowded.borrow_mut().insert(member),
+                false => _ = self.crowded.borrow_mut().remove(&member),
+            }
+            self.step(|container, effects| container.crowded(member, is_crowded, effects));
+        }
+    }
+
+    /// To who has ended nothing is sent; who has no room is waited for, by the message and nothing else.
     fn send(&self, to: Member, message: C::Message) {
         let address = self.addresses.borrow().get(&to).copied();
         let Some(address) = address else { return };
         let epoch = self.roll.borrow().epoch();
         if self.switchboard.send(self.number, &address, &(epoch, message)).is_err() {
-            // What is lost can't be said again: a member that went on would have others wait for what it never says.
+            // Too long for any member, or unwritable: one that went on would have others wait for what it never says.
             self.stop();
         }
     }
@@ -290,6 +321,10 @@ where
             Heard::Later | Heard::Never => {}
             Heard::Overrun => self.stop(),
         }
+    }
+
+    fn has_room(self: Rc<Self>) {
+        self.tell_of_crowds();
     }
 }
 

@@ -8,7 +8,8 @@
 //! | `following` | its epochs, from the fleet's |
 //! | `harness` | processes in memory, for tests (feature `harness`) |
 //!
-//! Nobody here waits for a peer: what finds no room waits in an outbox, in order, until there is some or the peer has ended.
+//! Nobody here waits for a peer: what finds no room waits, in order, until there is some or the peer has ended; the structure hears of
+//! that, and bounds how much it is.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -16,9 +17,12 @@ extern crate alloc;
 
 mod carrier;
 mod following;
-#[cfg(feature = "harness")]
+#[cfg(any(test, feature = "harness"))]
 pub mod harness;
 mod switchboard;
 
 pub use carrier::{Carrier, Seat, Stopped};
 pub use switchboard::Switchboard;
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,11 @@ pub trait Container: Sized {
     /// A member has ended. The next epoch does without it; until that begins, what it sent may still come.
     fn died(&mut self, member: Member, effects: &mut Effects<Self>);
 
+    /// Messages to a member find no room any more and wait, or all have gone out again. They wait without bound, and none is
+    /// dropped; so to who is crowded nothing is said that may be left out: what is said again later, or looked after
+    /// when there is room. All else a container bounds itself, by how much it lets be unanswered.
+    fn crowded(&mut self, member: Member, is_crowded: bool, effects: &mut Effects<Self>);
+
     /// This member is to give up what it has. [`Effect::Left`] says when nothing of it is missed any more.
     fn leave(&mut self, effects: &mut Effects<Self>);
 

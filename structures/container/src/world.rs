@@ -72,6 +72,10 @@ pub struct World<C: Container> {
     pub sent: BTreeMap<Member, usize>,
     /// Whether those are counted; where states are compared they must not be.
     pub counts: bool,
+    /// Messages on one wire from which on its sender is told that the receiver is crowded.
+    pub room: usize,
+    /// Senders that were told, and of whom.
+    crowded: BTreeSet<(Member, Member)>,
 }
 
 impl<C: Container> World<C> {
@@ -87,6 +91,8 @@ impl<C: Container> World<C> {
             kill: None,
             sent: BTreeMap::new(),
             counts: false,
+            room: usize::MAX,
+            crowded: BTreeSet::new(),
         };
         containers.into_iter().for_each(|container| world.add(container));
         world.announce();
@@ -202,6 +208,7 @@ impl<C: Container> World<C> {
         }
         self.wires.retain(|(_, to), _| *to != member);
         self.notices.retain(|(to, _)| *to != member);
+        self.crowded.retain(|(from, to)| *from != member && *to != member);
         self.notices.extend(self.places.keys().map(|other| (*other, member)));
         self.announce();
     }
@@ -223,6 +230,9 @@ impl<C: Container> World<C> {
         if wire.is_empty() {
             self.wires.remove(&(from, to));
         }
+        if self.room < usize::MAX {
+            self.tell_of_crowds(from);
+        }
         let (Some((sent, message)), Some(place)) = (message, self.places.get_mut(&to)) else { return };
         if let Heard::Now(message) = place.roll.hear(from, sent, message) {
             self.step(to, count, |container, effects| container.hear(from, message, effects));
@@ -235,6 +245,26 @@ impl<C: Container> World<C> {
         step(&mut place.container, &mut effects);
         for effect in effects.into_iter().take(count) {
             self.carry_out(member, effect);
+        }
+        // Who ends in the middle of a step says nothing afterwards.
+        if count == usize::MAX && self.room < usize::MAX {
+            self.tell_of_crowds(member);
+        }
+    }
+
+    /// Tells a member when messages of its find no room, and when they have all gone out.
+    fn tell_of_crowds(&mut self, member: Member) {
+        let wires = self.wires.iter().filter(|((from, _), _)| *from == member);
+        let full = wires.filter(|(_, wire)| wire.len() >= self.room).map(|(wire, _)| *wire);
+        let full: Vec<(Member, Member)> = full.filter(|wire| !self.crowded.contains(wire)).collect();
+        let told = self.crowded.iter().filter(|(from, _)| *from == member);
+        let empty: Vec<_> = told.filter(|wire| !self.wires.contains_key(*wire)).copied().collect();
+        self.crowded.extend(full.iter().copied());
+        self.crowded.retain(|wire| !empty.contains(wire));
+        let changes =
+            full.into_iter().map(|wire| (wire, true)).chain(empty.into_iter().map(|wire| (wire, false)));
+        for ((_, to), is_crowded) in changes.collect::<Vec<_>>() {
+            self.step(member, usize::MAX, |container, effects| container.crowded(to, is_crowded, effects));
         }
     }
 

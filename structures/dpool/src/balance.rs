@@ -1,5 +1,6 @@
 //! What is done in the background, a little in each period, so that removes find something where they come.
 
+use crate::peers::Peer;
 use crate::pool::{Doing, Pool};
 use crate::thresholds::REST_DOUBLINGS_MAX;
 use crate::{Body, Element, Scheme};
@@ -96,7 +97,8 @@ impl<T: Element> Pool<T> {
         let stock = self.stock.len();
         let numbers = self.policy.thresholds;
         let is_wrong = move |told: usize| stock.abs_diff(told) > (numbers.margin / 2).max(told / 2);
-        let wrong = self.peers.iter().filter(move |(_, peer)| !peer.is_dead && is_wrong(peer.told_stock));
+        let is_open = |peer: &Peer<T>| !peer.is_dead && !peer.is_crowded;
+        let wrong = self.peers.iter().filter(move |(_, peer)| is_open(peer) && is_wrong(peer.told_stock));
         wrong.map(|(member, _)| *member)
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Peer<T> {
     pub told_stock: usize,
     /// It has ended; the next epoch does without it.
     pub is_dead: bool,
+    /// Messages to it wait for room.
+    pub is_crowded: bool,
     /// It leaves.
     pub is_leaving: bool,
     /// It has nothing and leaves nothing behind.
@@ -43,6 +45,7 @@ impl<T> Peer<T> {
             estimate: 0,
             told_stock: 0,
             is_dead: false,
+            is_crowded: false,
             is_leaving: false,
             is_gone: false,
             has_heard: false,

@@ -214,6 +214,13 @@ impl<T: Element> Container for Pool<T> {
         self.settle(effects);
     }
 
+    fn crowded(&mut self, member: Member, is_crowded: bool, effects: &mut Doing<T>) {
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.is_crowded = is_crowded;
+            self.settle(effects);
+        }
+    }
+
     fn leave(&mut self, effects: &mut Doing<T>) {
         if matches!(self.standing, Standing::Joining | Standing::Member) {
             self.standing = Standing::Leaving;

@@ -255,6 +255,7 @@ impl<T: Element> Pool<T> {
     pub(crate) fn remind(&mut self, effects: &mut Doing<T>) {
         if self.mourns_alone()
             && let Some(eldest) = self.members.first().copied()
+            && self.peers.get(&eldest).is_some_and(|eldest| !eldest.is_crowded)
         {
             self.send(eldest, Body::Mourn { dead: self.recovery.dead() }, effects);
         }

@@ -7,6 +7,7 @@
 //! half a window of them are open.
 
 use crate::fault::Fault;
+use crate::peers::Peer;
 use crate::pool::{Doing, Pool, Standing};
 use crate::thresholds::part_of;
 use crate::{Body, Element, Header};
@@ -17,7 +18,8 @@ impl<T: Element> Pool<T> {
     /// Whether one more transfer to this member may be open.
     pub(crate) fn has_room_for(&self, to: Member) -> bool {
         let window = self.policy.thresholds.window;
-        self.peers.get(&to).is_some_and(|peer| peer.takes_part() && peer.departing.len() < window)
+        let is_open = |peer: &Peer<T>| peer.takes_part() && peer.departing.len() < window && !peer.is_crowded;
+        self.peers.get(&to).is_some_and(is_open)
     }
 
     /// Makes so many of the own elements another's, or as many as a message takes.

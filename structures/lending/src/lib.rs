@@ -16,3 +16,6 @@ mod lending;
 
 pub use hand::Hands;
 pub use lending::{Book, Lending};
+
+#[cfg(test)]
+mod tests;

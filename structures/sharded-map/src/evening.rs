@@ -3,6 +3,9 @@
 //! epoch, whoever has a shard compares it with each that should have it, and where they differ sends it all, a page at a time; the
 //! other does the same. Each is *even* with another when that one has all that it has; then only new writes have to go there. Who has
 //! a shard and should not, drops it when it is even with all that should.
+//!
+//! Writes are acknowledged at once, so nothing bounds how many there are for a member that does not read. When messages to one wait for
+//! room, writes are not sent to it: it is not even any more, and is compared with when there is room.
 
 use crate::burial::Burials;
 use crate::cells::Cells;
@@ -23,6 +26,8 @@ struct Talk<K> {
     after: Option<K>,
     /// The page under way is the last.
     is_last: bool,
+    /// Something was written since that the other was not sent: they are to be compared again.
+    is_stale: bool,
 }
 
 /// The shards of an eventual map that are here.
@@ -51,6 +56,13 @@ impl<K: Key, V> Eventual<K, V> {
         self.burials.give_up();
         self.even.clear();
         self.talks.clear();
+    }
+
+    /// A member was not sent a write.
+    fn miss(&mut self, shard: u16, member: Member) {
+        self.even.remove(&(shard, member));
+        let talk = self.talks.get_mut(&member).filter(|talk| talk.shard == shard);
+        talk.into_iter().for_each(|talk| talk.is_stale = true);
     }
 }
 
@@ -92,7 +104,11 @@ impl<K: Key, V: Clone> Map<K, V> {
         let others = self.targets(shard).iter().filter(|target| **target != self.me);
         let others: Vec<Member> = others.copied().collect();
         for to in others {
-            self.say(to, Body::Update { key: key.clone(), cell: cell.clone() }, effects);
+            if !self.crowded.contains(&to) {
+                self.say(to, Body::Update { key: key.clone(), cell: cell.clone() }, effects);
+            } else if !self.faults.has(Fault::ForgetsTheCrowded) {
+                self.eventual.miss(shard, to);
+            }
         }
     }
 
@@ -150,7 +166,9 @@ impl<K: Key, V: Clone> Map<K, V> {
             .shards
             .keys()
             .flat_map(|shard| self.targets(*shard).iter().map(move |target| (*shard, *target)));
-        pairs.filter(|(shard, target)| *target != self.me && !self.eventual.even.contains(&(*shard, *target)))
+        let is_open = |target: &Member| *target != self.me && !self.crowded.contains(target);
+        let is_even = |pair: &(u16, Member)| self.eventual.even.contains(pair);
+        pairs.filter(move |pair| is_open(&pair.1) && !is_even(pair))
     }
 
     pub(crate) fn is_uneven(&self) -> bool {
@@ -166,7 +184,7 @@ impl<K: Key, V: Clone> Map<K, V> {
         let next: BTreeMap<Member, u16> = open.map(|(shard, member)| (member, shard)).collect();
         for (member, shard) in next {
             let digest = self.eventual.shards.get(&shard).map_or(0, |cells| cells.digest);
-            self.eventual.talks.insert(member, Talk { shard, after: None, is_last: false });
+            self.eventual.talks.insert(member, Talk { shard, after: None, is_last: false, is_stale: false });
             self.say(member, Body::Digest { shard, digest }, effects);
         }
     }
@@ -188,8 +206,10 @@ impl<K: Key, V: Clone> Map<K, V> {
     }
 
     fn is_even_with(&mut self, member: Member, shard: u16) {
-        self.eventual.talks.remove(&member);
-        self.eventual.even.insert((shard, member));
+        let talk = self.eventual.talks.remove(&member);
+        if talk.is_none_or(|talk| !talk.is_stale) {
+            self.eventual.even.insert((shard, member));
+        }
     }
 
     /// The last page is there: sends the next.

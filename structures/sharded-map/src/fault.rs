@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "outside tests nobody plants one")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Fault {
+    /// Who was not sent a write, since it was crowded, counts as even.
+    ForgetsTheCrowded,
     /// A write is acknowledged before all that have its shard have it.
     SettlesAlone,
     /// A read does not wait for the write that it saw.

@@ -41,6 +41,8 @@ pub struct Map<K, V> {
     pub(crate) leaving: BTreeSet<Member>,
     /// Those of them that know that this one does.
     pub(crate) heard: BTreeSet<Member>,
+    /// Those of them to whom messages wait for room.
+    pub(crate) crowded: BTreeSet<Member>,
     /// Who should have each shard, as far as is known here.
     pub(crate) targets: Vec<Vec<Member>>,
     pub(crate) requests: Requests<K, V>,
@@ -61,6 +63,7 @@ impl<K: Key, V: Clone> Map<K, V> {
             members: Vec::new(),
             leaving: BTreeSet::new(),
             heard: BTreeSet::new(),
+            crowded: BTreeSet::new(),
             targets: Vec::new(),
             requests: Requests::default(),
             strong: Strong::default(),
@@ -206,6 +209,7 @@ impl<K: Key, V: Clone> Container for Map<K, V> {
         self.epoch = epoch;
         self.members = members.to_vec();
         self.leaving.retain(|member| members.contains(member));
+        self.crowded.retain(|member| members.contains(member));
         self.heard.clear();
         let is_new = self.standing == Standing::Joining;
         if is_new {
@@ -223,6 +227,15 @@ impl<K: Key, V: Clone> Container for Map<K, V> {
 
     fn died(&mut self, _: Member, _: &mut Doing<K, V>) {
         // What it was asked is asked again in the next epoch, which comes for sure.
+    }
+
+    fn crowded(&mut self, member: Member, is_crowded: bool, effects: &mut Doing<K, V>) {
+        if is_crowded {
+            self.crowded.insert(member);
+        } else {
+            self.crowded.remove(&member);
+        }
+        self.settle(effects);
     }
 
     fn leave(&mut self, effects: &mut Doing<K, V>) {

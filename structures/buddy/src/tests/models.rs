@@ -11,7 +11,7 @@ fn closes(setup: Setup) {
 /// Three members of whom one has two frames; another's client takes one.
 pub fn take() -> Setup {
     let (stocks, wishes) = (vec![vec![], vec![(0, 1)], vec![]], vec![Wish::Take(0, 0)]);
-    Setup { stocks, wishes, deaths: 0, ticks: 0, fault: None }
+    Setup { stocks, wishes, deaths: 0, ticks: 0, room: usize::MAX, fault: None }
 }
 
 /// The same, and anyone may end.

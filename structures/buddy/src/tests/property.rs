@@ -9,6 +9,11 @@ use std::vec::Vec;
 
 const MEMBERS: usize = 4;
 
+/// Messages that a wire takes before its sender hears that the receiver is crowded.
+fn room() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(usize::MAX), 2..6_usize]
+}
+
 fn wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
         8 => (0..MEMBERS, 0..4_u8).prop_map(|(place, order)| Wish::Take(place, order)),
@@ -54,18 +59,23 @@ proptest! {
         stocks in stocks(),
         wishes in proptest::collection::vec(wish(), 0..24),
         deaths in 0..3_u8,
+        room in room(),
         choices in proptest::collection::vec(any::<u16>(), 1..400),
     ) {
-        let setup = Setup { stocks, wishes, deaths, ticks: 200, fault: None };
+        let setup = Setup { stocks, wishes, deaths, ticks: 200, room, fault: None };
         prop_assert_eq!(at_random::<Town>(&setup, &choices), None);
     }
 
     /// One thing after the other: an allocation is served exactly when a single allocator with the same frames could serve it.
     #[test]
-    fn members_are_one_allocator(stocks in stocks(), wishes in proptest::collection::vec(wish(), 0..24)) {
+    fn members_are_one_allocator(
+        stocks in stocks(),
+        wishes in proptest::collection::vec(wish(), 0..24),
+        room in room(),
+    ) {
         let wishes: Vec<Wish> =
             wishes.into_iter().filter(|wish| !matches!(wish, Wish::Leave(_) | Wish::Join)).collect();
-        let setup = Setup { stocks, wishes: Vec::new(), deaths: 0, ticks: 0, fault: None };
+        let setup = Setup { stocks, wishes: Vec::new(), deaths: 0, ticks: 0, room, fault: None };
         let mut town = Town::new(&setup);
         town.drain(&setup);
         for wish in wishes {

@@ -33,6 +33,8 @@ pub struct Setup {
     pub wishes: Vec<Wish>,
     pub deaths: u8,
     pub ticks: u16,
+    /// Messages on a wire from which on it is crowded.
+    pub room: usize,
     pub fault: Option<Fault>,
 }
 
@@ -122,6 +124,7 @@ impl fos_container::town::Town for Town {
             leaving: BTreeSet::new(),
             violation: None,
         };
+        town.world.room = setup.room;
         town.run_out(setup);
         for (place, stock) in setup.stocks.iter().enumerate() {
             for one in stock {

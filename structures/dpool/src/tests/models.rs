@@ -27,6 +27,7 @@ pub fn take() -> Setup {
         ticks: 0,
         policy: small(Scheme::OnDemand),
         is_exact: false,
+        room: usize::MAX,
         fault: None,
     }
 }

@@ -30,6 +30,11 @@ fn policy() -> impl Strategy<Value = Policy> {
     (placement, thresholds).prop_map(|(placement, thresholds)| Policy { placement, thresholds })
 }
 
+/// Messages that a wire takes before its sender hears that the receiver is crowded.
+fn room() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(usize::MAX), 2..6_usize]
+}
+
 fn wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
         8 => (0..MEMBERS, 1..6_usize).prop_map(|(place, least)| Wish::Take(place, least)),
@@ -58,9 +63,10 @@ proptest! {
         deaths in 0..3_u8,
         policy in policy(),
         is_exact: bool,
+        room in room(),
         choices in proptest::collection::vec(any::<u16>(), 1..400),
     ) {
-        let setup = Setup { stocks, wishes, deaths, ticks: 200, policy, is_exact, fault: None };
+        let setup = Setup { stocks, wishes, deaths, ticks: 200, policy, is_exact, room, fault: None };
         prop_assert_eq!(at_random::<Town>(&setup, &choices), None);
     }
 
@@ -70,10 +76,11 @@ proptest! {
         stocks in stocks(),
         wishes in proptest::collection::vec(wish(), 0..24),
         policy in policy(),
+        room in room(),
     ) {
         let wishes: Vec<Wish> =
             wishes.into_iter().filter(|wish| matches!(wish, Wish::Take(..) | Wish::Give(_))).collect();
-        let setup = Setup { stocks, wishes: Vec::new(), deaths: 0, ticks: 0, policy, is_exact: false, fault: None };
+        let setup = Setup { stocks, wishes: Vec::new(), deaths: 0, ticks: 0, policy, is_exact: false, room, fault: None };
         let all: usize = setup.stocks.iter().map(Vec::len).sum();
         let mut town = Town::new(&setup);
         town.drain(&setup);
@@ -103,7 +110,8 @@ pub fn what_goes_round_the_fence_is_found(fault: Option<Fault>) -> bool {
     let [zero, two] = [0, 2].map(Wish::Give);
     let wishes = std::vec![zero, first, zero, second, third, fourth, two, fourth, zero, zero, zero, fourth];
     let policy = Policy { placement: Placement::Distributed(Scheme::Estimate), thresholds: SMALL };
-    let setup = Setup { stocks, wishes, deaths: 1, ticks: 200, policy, is_exact: false, fault };
+    let setup =
+        Setup { stocks, wishes, deaths: 1, ticks: 200, policy, is_exact: false, room: usize::MAX, fault };
     let choices = [11928, 63480, 53736, 38184, 880, 3848, 1728, 16248, 37688, 64832, 42080, 22744];
     at_random::<Town>(&setup, &choices).is_none()
 }

@@ -33,6 +33,8 @@ pub struct Setup {
     pub policy: Policy,
     /// The owner names just what the ended had and the doubtful, instead of all that is not outside.
     pub is_exact: bool,
+    /// Messages on a wire from which on it is crowded.
+    pub room: usize,
     pub fault: Option<Fault>,
 }
 
@@ -118,6 +120,7 @@ impl fos_container::town::Town for Town {
             leaving: BTreeSet::new(),
             violation: None,
         };
+        town.world.room = setup.room;
         (0..setup.stocks.len()).for_each(|place| town.world.perform(Action::Begin(member(place))));
         for (place, stock) in setup.stocks.iter().enumerate() {
             town.world.ask(member(place), Ticket(u64::MAX), Request::Add(stock.clone()));

@@ -25,7 +25,7 @@ pub fn busy() -> Setup {
         Wish::Put(1, 0),
     ];
     let policy = Policy { shards: 4, batch: 2, ..STRONG };
-    Setup { members: 4, keys: 6, wishes, deaths: 0, ticks: 0, policy, fault: None }
+    Setup { members: 4, keys: 6, wishes, deaths: 0, ticks: 0, policy, room: usize::MAX, fault: None }
 }
 
 /// A member leaves, another comes, and clients go on.

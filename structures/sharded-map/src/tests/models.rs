@@ -17,7 +17,7 @@ pub const EVENTUAL: Policy = Policy { consistency: Consistency::Eventual, ..STRO
 /// Three members, of whom two have the key; one writes, another reads twice.
 pub fn write_and_read() -> Setup {
     let wishes = vec![Wish::Put(0, 0), Wish::Get(1, 0), Wish::Get(1, 0)];
-    Setup { members: 3, keys: 0, wishes, deaths: 0, ticks: 0, policy: STRONG, fault: None }
+    Setup { members: 3, keys: 0, wishes, deaths: 0, ticks: 0, policy: STRONG, room: usize::MAX, fault: None }
 }
 
 /// Two write one key.

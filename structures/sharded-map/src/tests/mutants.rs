@@ -34,6 +34,7 @@ const MUTANTS: &[(Fault, Judge)] = &[
     (Fault::NeverAsksAgain, Judge::Model(models::write_and_a_death)),
     (Fault::LeavesUnheard, Judge::Unit(units::who_leaves_waits_until_all_know)),
     (Fault::BeginsAnewAtTheEnd, Judge::Model(models::all_leave)),
+    (Fault::ForgetsTheCrowded, Judge::Unit(units::who_was_crowded_has_everything_in_the_end)),
     (Fault::LastComerWins, Judge::Unit(units::the_last_writer_wins)),
     (Fault::LastComerWins, Judge::Model(models::eventual_writes)),
     (Fault::NeverCompares, Judge::Model(models::eventual_write_and_a_death)),

@@ -16,6 +16,11 @@ fn policy() -> impl Strategy<Value = Policy> {
         .prop_map(|(consistency, replicas, shards, batch)| Policy { consistency, replicas, shards, batch })
 }
 
+/// Messages that a wire takes before its sender hears that the receiver is crowded.
+fn room() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(usize::MAX), 2..6_usize]
+}
+
 fn wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
         6 => (0..MEMBERS, 0..KEYS).prop_map(|(place, key)| Wish::Put(place, key)),
@@ -36,6 +41,7 @@ proptest! {
         wishes in proptest::collection::vec(wish(), 0..20),
         deaths in 0..3_u8,
         policy in policy(),
+        room in room(),
         choices in proptest::collection::vec(any::<u16>(), 1..400),
     ) {
         let leavers: BTreeSet<usize> =
@@ -43,15 +49,19 @@ proptest! {
         // Who leaves has no copy any more when those that stay have theirs.
         let copies = policy.replicas.min(MEMBERS - leavers.len());
         let deaths = deaths.min(copies.saturating_sub(1) as u8);
-        let setup = Setup { members: MEMBERS, keys, wishes, deaths, ticks: 300, policy, fault: None };
+        let setup = Setup { members: MEMBERS, keys, wishes, deaths, ticks: 300, policy, room, fault: None };
         prop_assert_eq!(at_random::<Town>(&setup, &choices), None);
     }
 
     /// One thing after the other: members are one map.
     #[test]
-    fn members_are_one_map(wishes in proptest::collection::vec(wish(), 0..20), policy in policy()) {
+    fn members_are_one_map(
+        wishes in proptest::collection::vec(wish(), 0..20),
+        policy in policy(),
+        room in room(),
+    ) {
         let setup =
-            Setup { members: MEMBERS, keys: 0, wishes: Vec::new(), deaths: 0, ticks: 0, policy, fault: None };
+            Setup { members: MEMBERS, keys: 0, wishes: Vec::new(), deaths: 0, ticks: 0, policy, room, fault: None };
         let mut town = Town::new(&setup);
         let mut gone = BTreeSet::new();
         for wish in wishes {

@@ -38,6 +38,8 @@ pub struct Setup {
     pub deaths: u8,
     pub ticks: u16,
     pub policy: Policy,
+    /// Messages on a wire from which on it is crowded.
+    pub room: usize,
     pub fault: Option<Fault>,
 }
 
@@ -136,6 +138,7 @@ impl fos_container::town::Town for Town {
             last: BTreeMap::new(),
             violation: None,
         };
+        town.world.room = setup.room;
         town.drain(setup);
         for key in 0..setup.keys {
             town.wish_alone(setup, Wish::Put(0, key));

@@ -66,6 +66,40 @@ fn talk(one: &mut Map<u8, u8>, two: &mut Map<u8, u8>, mut said: Vec<(Member, Don
     }
 }
 
+/// While messages to a member wait for room, writes add none: so a member that hangs costs the others nothing, however many there
+/// are. When there is room, it gets what it lacks, also what was written while the two compared.
+pub fn who_was_crowded_has_everything_in_the_end(fault: Option<Fault>) -> bool {
+    let (mut one, mut two) = (Map::new(ONE, EVENTUAL), Map::new(TWO, EVENTUAL));
+    one.faults.planted = fault;
+    let begin = |map: &mut Map<u8, u8>| map.epoch(Epoch(1), &[ONE, TWO], &mut Vec::new());
+    begin(&mut one);
+    begin(&mut two);
+    let first = ask(&mut one, Operation::Put(0, 1));
+    talk(&mut one, &mut two, vec![(ONE, first)]);
+    let mut digest = Vec::new();
+    one.tick(&mut digest);
+    one.crowded(TWO, true, &mut Vec::new());
+    for number in 0..5_000_u32 {
+        let done = ask(&mut one, Operation::Put((number % 256) as u8, (number / 256) as u8));
+        assert!(!done.iter().any(|effect| matches!(effect, Effect::Send { .. })), "{done:?}");
+    }
+    talk(&mut one, &mut two, vec![(ONE, digest)]);
+    let mut told = Vec::new();
+    one.crowded(TWO, false, &mut told);
+    talk(&mut one, &mut two, vec![(ONE, told)]);
+    while one.wants_ticks() {
+        let mut effects = Vec::new();
+        one.tick(&mut effects);
+        talk(&mut one, &mut two, vec![(ONE, effects)]);
+    }
+    one.eventual.shards == two.eventual.shards
+}
+
+#[test]
+fn a_crowded_member_is_looked_after_later() {
+    assert!(who_was_crowded_has_everything_in_the_end(None));
+}
+
 /// However many shards there are, a newcomer has all of them in the end.
 pub fn every_shard_is_copied(fault: Option<Fault>) -> bool {
     let policy = Policy { shards: 5 * COPYING_MAX as u16, ..STRONG };
