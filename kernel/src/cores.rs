@@ -7,7 +7,8 @@
 use crate::arch::machine::descriptors::Descriptors;
 use crate::capabilities::{VALIDATED, Validated};
 use crate::inbox::Inbox;
-use crate::jobs::{Job, JobList};
+use crate::jobs::Job;
+use crate::list::List;
 use crate::scheduler::Scheduler;
 use crate::space::Space;
 use crate::thread::Thread;
@@ -65,11 +66,11 @@ pub struct Core {
     /// Run queue, timers, accounting.
     pub scheduler: Scheduler,
     /// Long operations under way here.
-    pub work: JobList,
+    pub work: List<Job>,
     /// Long operations that wait for other cores.
-    pub parked: JobList,
+    pub parked: List<Job>,
     /// The spaces at home here.
-    pub spaces: Cell<*const Space>,
+    pub spaces: List<Space>,
     /// The space whose tables are loaded; null: the kernel's own.
     pub loaded: Cell<*const Space>,
     /// Next process number.
@@ -189,31 +190,14 @@ impl Core {
 
     /// A space is at home here from now on.
     pub fn add_space(&self, space: &'static Space) {
-        let next = self.spaces.replace(space);
-        space.next_at_home.set(next);
-        space.previous_at_home.set(core::ptr::null());
-        // SAFETY: spaces leave this list, here, before they go.
-        if let Some(next) = unsafe { next.as_ref() } {
-            next.previous_at_home.set(space);
-        }
+        self.spaces.push(space, |space| &space.at_home);
         self.counters.spaces.fetch_add(1, Ordering::Release);
     }
     /// A space that is at home here is no longer. One that ended before its core heard of it never was.
     pub fn forget_space(&self, space: &'static Space) {
-        let (previous, next) = (space.previous_at_home.get(), space.next_at_home.get());
-        if previous.is_null() && !core::ptr::eq(self.spaces.get(), space) {
-            return;
+        if self.spaces.remove(space, |space| &space.at_home) {
+            self.counters.spaces.fetch_sub(1, Ordering::Release);
         }
-        // SAFETY: as above, for both neighbours.
-        match unsafe { previous.as_ref() } {
-            Some(previous) => previous.next_at_home.set(next),
-            None => self.spaces.set(next),
-        }
-        // SAFETY: as above.
-        if let Some(next) = unsafe { next.as_ref() } {
-            next.previous_at_home.set(previous);
-        }
-        self.counters.spaces.fetch_sub(1, Ordering::Release);
     }
 
     /// Whether this core takes part: it runs or sleeps.

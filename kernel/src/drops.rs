@@ -339,7 +339,7 @@ fn sweep_slot(job: &Job, here: &'static Core) -> Option<Step> {
     }
     let index = job.cursor[SLOT].get() as usize;
     let space = match Reference(job.bytes()[SWEEP_SPACE]) {
-        Reference::NONE => first_space(here),
+        Reference::NONE => here.spaces.first(),
         // SAFETY: a space whose slot is being dropped stays: its end drops every slot, this one included.
         reference if job.drop_stage.get() != BEGIN => Some(unsafe { object_at::<Space>(reference.frame()) }),
         reference => match resolve::<Space>(reference) {
@@ -354,7 +354,7 @@ fn sweep_slot(job: &Job, here: &'static Core) -> Option<Step> {
     job.bytes()[SWEEP_SPACE] = reference_to(space).0;
     if index >= space.slots_used() {
         // SAFETY: spaces in the list of this core are in place until this core takes them out.
-        let next = unsafe { space.next_at_home.get().as_ref() }?;
+        let next = unsafe { space.at_home.next.get().as_ref() }?;
         job.bytes()[SWEEP_SPACE] = reference_to(next).0;
         job.cursor[SLOT].set(0);
         return sweep_slot(job, here);
@@ -367,9 +367,4 @@ fn sweep_slot(job: &Job, here: &'static Core) -> Option<Step> {
         }
     }
     Some(drop_slot(job, here, space, index))
-}
-
-fn first_space(here: &Core) -> Option<&'static Space> {
-    // SAFETY: as in `sweep_slot`.
-    unsafe { here.spaces.get().as_ref() }
 }

@@ -170,7 +170,7 @@ fn stop_for_good(here: &'static Core, thread: &'static Thread) {
     if core::ptr::eq(here.current.get(), thread) {
         here.current.set(core::ptr::null());
     } else if thread.state.get() == State::Ready {
-        here.scheduler.remove(thread);
+        here.scheduler.remove(here, thread);
     }
     thread.forget_waits();
     here.scheduler.cancel_timer(thread);

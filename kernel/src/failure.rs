@@ -153,7 +153,7 @@ fn silence(here: &Core, core: &Core, now: u64) -> Option<u64> {
         return None;
     }
     here.scheduler.look_soon(now);
-    let passed = now.saturating_sub(since).min(2 * here.scheduler.horizon());
+    let passed = now.saturating_sub(since).min(2 * here.scheduler.horizon.get());
     core.asked_at.compare_exchange(since, now | 1, Ordering::Relaxed, Ordering::Relaxed).ok()?;
     Some(core.silence.fetch_add(passed, Ordering::Relaxed) + passed)
 }
@@ -268,7 +268,6 @@ fn bury_object(here: &'static Core, dead: &Core, kind: u8, frame: u64) {
             // SAFETY: the frame table says so.
             let thread = unsafe { object_at::<Thread>(frame) };
             if thread.home.load(Ordering::Acquire) == dead.number {
-                thread.run_next.set(core::ptr::null());
                 thread.timer_slot.set(0);
                 thread.copy_out_pending.set(false);
                 thread.posted.store(0, Ordering::SeqCst);
@@ -345,7 +344,7 @@ fn rescue(here: &'static Core, thread: &'static Thread) {
         if call.drop_stage.get() != 0 {
             call.send_to(here, here.number);
         } else {
-            call.fail_here(here);
+            call.finish(here, Err(fos_abi::Error::CoreFailed));
         }
     }
     if thread.waits_in_vain() {

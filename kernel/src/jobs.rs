@@ -16,6 +16,7 @@ use crate::arch::machine::user_memory::UserRange;
 use crate::cores::{self, Core};
 use crate::frames;
 use crate::inbox::{Inbox, flag};
+use crate::list::Links;
 use crate::space::Space;
 use crate::thread::{State, Thread};
 use core::cell::{Cell, UnsafeCell};
@@ -49,8 +50,10 @@ pub type Code = fn(&'static Job, &'static Core) -> Step;
 /// One operation under way. Touched by the core that it is at.
 #[repr(C)]
 pub struct Job {
-    /// Its place in a list or inbox.
+    /// Its place in an inbox.
     pub link: Cell<*mut Job>,
+    /// Its place in one of its core's lists.
+    pub place: Links<Job>,
     /// What a step does; none once it has ended and only its result is on the way.
     code: Cell<Option<Code>>,
     /// Whether it is under way. Set and cleared by the caller's core.
@@ -82,41 +85,6 @@ pub struct Job {
 
 // SAFETY: a job is handed from core to core through an inbox, which orders memory; one core has it at a time.
 unsafe impl Sync for Job {}
-
-/// A list of jobs on one core, first in first out.
-#[derive(Default)]
-pub struct JobList {
-    first: Cell<*mut Job>,
-    last: Cell<*mut Job>,
-}
-
-impl JobList {
-    /// Whether there are none.
-    #[inline(always)]
-    pub fn is_empty(&self) -> bool {
-        self.first.get().is_null()
-    }
-    /// Adds one at the end.
-    pub fn push(&self, job: &'static Job) {
-        let node = (job as *const Job).cast_mut();
-        job.link.set(core::ptr::null_mut());
-        // SAFETY: jobs in a list stay in place until they end.
-        match unsafe { self.last.replace(node).as_ref() } {
-            Some(last) => last.link.set(node),
-            None => self.first.set(node),
-        }
-    }
-    /// Takes the first.
-    pub fn pop(&self) -> Option<&'static Job> {
-        // SAFETY: as above.
-        let job = unsafe { self.first.get().as_ref() }?;
-        self.first.set(job.link.replace(core::ptr::null_mut()));
-        if self.first.get().is_null() {
-            self.last.set(core::ptr::null_mut());
-        }
-        Some(job)
-    }
-}
 
 impl Job {
     /// An argument.
@@ -192,7 +160,7 @@ impl Job {
     pub fn send_to(&'static self, here: &'static Core, core: u16) -> bool {
         if core == here.number {
             self.at.store(core, Ordering::Release);
-            here.work.push(self);
+            here.work.push(self, |job| &job.place);
             here.leave.set(1);
             return true;
         }
@@ -201,12 +169,8 @@ impl Job {
         Inbox::post_job(to, self);
         true
     }
-    /// The core it was at has failed; this is its thread's core.
-    pub fn fail_here(&'static self, here: &'static Core) {
-        self.finish(here, Err(Error::CoreFailed));
-    }
     /// Ends it here: tells its thread, on the thread's core.
-    fn finish(&'static self, here: &'static Core, result: Result<u64, Error>) {
+    pub fn finish(&'static self, here: &'static Core, result: Result<u64, Error>) {
         let (error, value) = match result {
             Ok(value) => (0, value),
             Err(error) => (error as u64, 0),
@@ -366,7 +330,7 @@ fn place(job: &'static Job, here: &'static Core, mut step: Step) -> Option<Resul
         match step {
             Step::Done(result) => return Some(result),
             Step::Again => {
-                here.work.push(job);
+                here.work.push(job, |job| &job.place);
                 here.leave.set(1);
             }
             Step::Go(core) if job.send_to(here, core) => {}
@@ -376,7 +340,7 @@ fn place(job: &'static Job, here: &'static Core, mut step: Step) -> Option<Resul
                 return Some(Err(Error::CoreFailed));
             }
             Step::Vanished => {}
-            Step::Go(_) | Step::Park if announced => here.parked.push(job),
+            Step::Go(_) | Step::Park if announced => here.parked.push(job, |job| &job.place),
             Step::Go(_) | Step::Park => {
                 let (word, bit) = (usize::from(here.number) / 64, 1 << (here.number % 64));
                 PARKED[word].fetch_or(bit, Ordering::SeqCst);
@@ -392,7 +356,7 @@ fn place(job: &'static Job, here: &'static Core, mut step: Step) -> Option<Resul
 
 /// One step of the first job of this core.
 pub fn run_one(here: &'static Core) {
-    let Some(job) = here.work.pop() else { return };
+    let Some(job) = here.work.pop(|job| &job.place) else { return };
     cores::count(&here.counters.chunks);
     let Some(code) = job.code.get() else {
         job.deliver(here, job.thread());
@@ -413,8 +377,8 @@ pub fn unpark_all(here: &'static Core) {
         return;
     }
     PARKED[usize::from(here.number) / 64].fetch_and(!(1 << (here.number % 64)), Ordering::SeqCst);
-    while let Some(job) = here.parked.pop() {
-        here.work.push(job);
+    while let Some(job) = here.parked.pop(|job| &job.place) {
+        here.work.push(job, |job| &job.place);
     }
     here.leave.set(1);
 }

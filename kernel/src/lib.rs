@@ -31,6 +31,7 @@ pub mod inbox;
 pub mod interrupts;
 pub mod jobs;
 pub mod keys;
+pub mod list;
 pub mod mailbox;
 pub mod names;
 pub mod objects;

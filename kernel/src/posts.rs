@@ -15,7 +15,7 @@ pub fn take(here: &'static Core) {
             thread.end_wait(here, 0);
         }
     });
-    here.inbox.take_jobs(|job| here.work.push(job));
+    here.inbox.take_jobs(|job| here.work.push(job, |job| &job.place));
     if here.inbox.has_more() {
         here.kicked.store(true, Ordering::Relaxed);
         here.scheduler.go_on_soon();

@@ -1,8 +1,10 @@
-//! Rudimentary time multiplexing of one core: a round-robin queue, slices only while more than one thread
-//! is runnable, a timer wheel for deadlines, and what an idle core does. All policy is outside.
+//! Rudimentary time multiplexing of one core: spaces take turns, and the threads of each among themselves, so that many threads
+//! get no more than one; slices only while more than one thread is runnable; a timer wheel for deadlines, and what an idle core does.
+//! All policy is outside.
 
 use crate::arch::machine::{clock, cpu, entry, extended_state, paging};
 use crate::cores::{self, Core, core_state};
+use crate::list::List;
 use crate::space::Space;
 use crate::thread::{Resume, State, Thread};
 use crate::{failure, jobs, posts, quiescence};
@@ -23,17 +25,17 @@ const HORIZON_MICROSECONDS: u64 = 100_000;
 
 /// One core's queue, timers and accounting. Its core only.
 pub struct Scheduler {
-    first: Cell<*const Thread>,
-    last: Cell<*const Thread>,
-    wheel: [Cell<*const Thread>; WHEEL_SLOTS],
+    /// Of each space with ready threads the one whose turn is next; the space's others follow that one.
+    queue: List<Thread>,
+    wheel: [List<Thread>; WHEEL_SLOTS],
     /// Threads with a timer.
     timers: Cell<usize>,
     /// The wheel's position: every earlier tick was looked at.
     position: Cell<u64>,
     /// Where a chunk of the slot at that position ended; null: none did.
     walk: Cell<*const Thread>,
-    /// Whether the current thread is to go to the end of the queue.
-    rotate_wanted: Cell<bool>,
+    /// Whether the current thread is to go to the end of the queue on the way out.
+    pub rotate_wanted: Cell<bool>,
     /// When a planted failure springs.
     planted_at: Cell<u64>,
     /// How long to poll before sleeping, in ticks.
@@ -45,57 +47,60 @@ pub struct Scheduler {
     /// What the timer is set to; `u64::MAX`: off.
     armed: Cell<u64>,
     /// See `HORIZON_MICROSECONDS`, in ticks.
-    horizon: Cell<u64>,
+    pub horizon: Cell<u64>,
 }
 
 /// Log2 of the ticks of one wheel slot: about a millisecond on a GHz machine.
 const SLOT_SHIFT: u32 = 20;
 
 impl Scheduler {
-    /// Puts a thread at the end of the queue. One that is still current (it was about to wait) goes on.
+    /// Puts a thread behind the others of its space, and a space's first one behind the other spaces. One that is still current
+    /// (it was about to wait) goes on.
     #[inline(always)]
     pub fn make_ready(&self, here: &Core, thread: &'static Thread) {
         thread.state.set(State::Ready);
+        here.leave.set(1);
         if core::ptr::eq(here.current.get(), thread) {
-            here.leave.set(1);
             return;
         }
-        thread.run_next.set(core::ptr::null());
-        let last = self.last.replace(thread);
-        thread.run_previous.set(last);
-        // SAFETY: threads in the queue are alive; ending ones are taken out first.
-        match unsafe { last.as_ref() } {
-            Some(last) => last.run_next.set(thread),
-            None => self.first.set(thread),
+        let head = thread.space.head_on(here);
+        // SAFETY: a head is in the queue.
+        match unsafe { head.get().as_ref() } {
+            Some(head) => head.followers.push(thread, |thread| &thread.run),
+            None => {
+                head.set(thread);
+                self.queue.push(thread, |thread| &thread.run);
+            }
         }
-        here.leave.set(1);
     }
 
-    fn take_first(&self) -> Option<&'static Thread> {
-        // SAFETY: as above.
-        let first = unsafe { self.first.get().as_ref() }?;
-        self.first.set(first.run_next.replace(core::ptr::null()));
-        if self.first.get().is_null() {
-            self.last.set(core::ptr::null());
-        }
+    #[inline(always)]
+    fn take_first(&self, here: &Core) -> Option<&'static Thread> {
+        let first = self.queue.first()?;
+        self.remove_head(here, first);
         Some(first)
     }
 
-    /// Takes a thread out of the queue that is in it: one that is ready and not current.
-    pub fn remove(&self, thread: &Thread) {
-        let next = thread.run_next.replace(core::ptr::null());
-        // The first one's `run_previous` may name a thread that has left.
-        let is_first = core::ptr::eq(self.first.get(), thread);
-        let previous = if is_first { core::ptr::null() } else { thread.run_previous.get() };
-        // SAFETY: as above, for both neighbours.
-        match unsafe { previous.as_ref() } {
-            Some(previous) => previous.run_next.set(next),
-            None => self.first.set(next),
+    /// A head leaves the queue: the first of its followers goes to the end of that, with the others behind it.
+    #[inline(always)]
+    fn remove_head(&self, here: &Core, head: &Thread) {
+        self.queue.remove(head, |thread| &thread.run);
+        let next = head.followers.pop(|thread| &thread.run);
+        head.space.head_on(here).set(next.map_or(core::ptr::null(), core::ptr::from_ref));
+        if let Some(next) = next {
+            next.followers.take(&head.followers);
+            self.queue.push(next, |thread| &thread.run);
         }
-        // SAFETY: as above.
-        match unsafe { next.as_ref() } {
-            Some(next) => next.run_previous.set(previous),
-            None => self.last.set(previous),
+    }
+
+    /// Takes a thread out that is ready and not current.
+    pub fn remove(&self, here: &Core, thread: &Thread) {
+        let head = thread.space.head_on(here).get();
+        if core::ptr::eq(head, thread) {
+            self.remove_head(here, thread);
+        // SAFETY: a head is in the queue.
+        } else if let Some(head) = unsafe { head.as_ref() } {
+            head.followers.remove(thread, |thread| &thread.run);
         }
     }
 
@@ -105,7 +110,7 @@ impl Scheduler {
         if core::ptr::eq(here.current.get(), thread) {
             put_away(here, thread, cpu::time_stamp());
         } else if thread.state.get() == State::Ready {
-            self.remove(thread);
+            self.remove(here, thread);
         }
         thread.state.set(State::Stopped);
     }
@@ -115,15 +120,8 @@ impl Scheduler {
     pub fn set_timer(&self, thread: &'static Thread) {
         let deadline = thread.deadline.get();
         let slot = (deadline >> SLOT_SHIFT) as usize % WHEEL_SLOTS;
-        let head = &self.wheel[slot];
-        let next = head.replace(thread);
-        thread.timer_next.set(next);
-        thread.timer_previous.set(core::ptr::null());
+        self.wheel[slot].push(thread, |thread| &thread.timer);
         thread.timer_slot.set(slot + 1);
-        // SAFETY: threads in the wheel are alive.
-        if let Some(next) = unsafe { next.as_ref() } {
-            next.timer_previous.set(thread);
-        }
         self.timers.set(self.timers.get() + 1);
         self.fire_by(deadline);
     }
@@ -134,16 +132,8 @@ impl Scheduler {
         if slot == 0 {
             return;
         }
-        let (previous, next) = (thread.timer_previous.get(), thread.timer_next.get());
-        // SAFETY: threads in the wheel are alive.
-        match unsafe { previous.as_ref() } {
-            Some(previous) => previous.timer_next.set(next),
-            None => self.wheel[slot - 1].set(next),
-        }
-        // SAFETY: as above.
-        if let Some(next) = unsafe { next.as_ref() } {
-            next.timer_previous.set(previous);
-        }
+        let next = thread.timer.next.get();
+        self.wheel[slot - 1].remove(thread, |thread| &thread.timer);
         self.timers.set(self.timers.get() - 1);
         if core::ptr::eq(self.walk.get(), thread) {
             self.walk.set(next);
@@ -164,18 +154,19 @@ impl Scheduler {
         let mut left = CHUNK_STEPS;
         for tick in from..=position {
             // Where the last chunk ended, if it did in a slot that is still to be looked at.
-            let rest = core::mem::replace(&mut walk, core::ptr::null());
-            let is_rest = tick == begun && !rest.is_null();
-            let mut next = if is_rest { rest } else { self.wheel[tick as usize % WHEEL_SLOTS].get() };
             // SAFETY: threads in the wheel are alive.
-            while let Some(thread) = unsafe { next.as_ref() } {
+            let rest = unsafe { core::mem::replace(&mut walk, core::ptr::null()).as_ref() };
+            let slot = &self.wheel[tick as usize % WHEEL_SLOTS];
+            let mut next = rest.filter(|_| tick == begun).or_else(|| slot.first());
+            while let Some(thread) = next {
                 if left == 0 {
                     self.position.set(tick);
                     self.walk.set(thread);
                     return false;
                 }
                 left -= 1;
-                next = thread.timer_next.get();
+                // SAFETY: as above.
+                next = unsafe { thread.timer.next.get().as_ref() };
                 if thread.deadline.get() <= now {
                     thread.end_wait(here, fos_abi::Error::TimedOut as u64);
                 }
@@ -196,14 +187,14 @@ impl Scheduler {
         let mut left = CHUNK_STEPS;
         let first = now >> SLOT_SHIFT;
         for tick in first..=(horizon >> SLOT_SHIFT).min(first + WHEEL_SLOTS as u64 - 1) {
-            let mut next = self.wheel[tick as usize % WHEEL_SLOTS].get();
-            // SAFETY: threads in the wheel are alive.
-            while let Some(thread) = unsafe { next.as_ref() } {
+            let mut next = self.wheel[tick as usize % WHEEL_SLOTS].first();
+            while let Some(thread) = next {
                 if left == 0 {
                     return soonest.min((first + 1) << SLOT_SHIFT);
                 }
                 left -= 1;
-                next = thread.timer_next.get();
+                // SAFETY: threads in the wheel are alive.
+                next = unsafe { thread.timer.next.get().as_ref() };
                 soonest = soonest.min(thread.deadline.get());
             }
             if soonest < horizon {
@@ -248,17 +239,6 @@ impl Scheduler {
     pub fn go_on_soon(&self) {
         self.fire_by(cpu::time_stamp() + clock::ticks(CHUNK_PAUSE_MICROSECONDS));
     }
-    /// The longest time that the timer is set to, in ticks.
-    pub fn horizon(&self) -> u64 {
-        self.horizon.get()
-    }
-
-    /// Asks that the current thread goes to the end of the queue on the way out.
-    pub fn rotate(&self, here: &Core) {
-        self.rotate_wanted.set(true);
-        here.leave.set(1);
-    }
-
     /// Sets the core's timer state at its start.
     pub fn start(&self, here: &Core) {
         self.armed.set(u64::MAX);
@@ -327,7 +307,7 @@ fn wait_for_thread(here: &'static Core) -> &'static Thread {
 fn has_ready(here: &Core) -> bool {
     // SAFETY: the current thread is in place until it is put away.
     let current = unsafe { here.current.get().as_ref() };
-    !here.scheduler.first.get().is_null() || current.is_some_and(|thread| thread.state.get() == State::Ready)
+    !here.scheduler.queue.is_empty() || current.is_some_and(|thread| thread.state.get() == State::Ready)
 }
 
 /// The current thread if it may go on, else the first of the queue.
@@ -338,7 +318,7 @@ fn choose(here: &'static Core) -> Option<&'static Thread> {
     // SAFETY: the current thread is in place until it is put away here.
     if let Some(thread) = unsafe { here.current.get().as_ref() } {
         let may_go_on = thread.state.get() == State::Ready && thread.is_alive();
-        let rotate = scheduler.rotate_wanted.replace(false) && !scheduler.first.get().is_null();
+        let rotate = scheduler.rotate_wanted.replace(false) && !scheduler.queue.is_empty();
         if may_go_on && !rotate {
             return Some(thread);
         }
@@ -351,7 +331,7 @@ fn choose(here: &'static Core) -> Option<&'static Thread> {
             thread.state.set(State::Stopped);
         }
     }
-    let next = scheduler.take_first()?;
+    let next = scheduler.take_first(here)?;
     scheduler.slice_end.set(0);
     scheduler.since.set(now);
     next.switches.set(next.switches.get() + 1);
@@ -422,7 +402,7 @@ fn run(here: &'static Core, thread: &'static Thread) -> ! {
         }
     }
     here.extended_owner.set(space);
-    if scheduler.slice_end.get() == 0 && !scheduler.first.get().is_null() {
+    if scheduler.slice_end.get() == 0 && !scheduler.queue.is_empty() {
         let end = cpu::time_stamp() + clock::ticks(SLICE_MICROSECONDS);
         scheduler.slice_end.set(end);
         scheduler.fire_by(end);
@@ -470,7 +450,7 @@ fn idle(here: &'static Core) {
 /// The budget doubles while polling finds something and falls to nothing when it does not, or where
 /// polling takes time from others (an emulated machine). Says whether something came.
 fn poll(here: &'static Core) -> bool {
-    let limit = clock::poll_limit();
+    let limit = clock::POLL_LIMIT.load(Ordering::Relaxed);
     if limit == 0 {
         return false;
     }

@@ -12,6 +12,7 @@ use crate::cores::{self, Core};
 use crate::frames;
 use crate::inbox::{Inbox, flag};
 use crate::jobs::Job;
+use crate::list::Links;
 use crate::names::NameEntry;
 use crate::objects::{self, Object, Reference, reference_to};
 use crate::thread::Thread;
@@ -48,12 +49,12 @@ pub struct Space {
     flush_generation: AtomicU64,
     /// Cores that have it loaded.
     active: [AtomicU64; CORES_MAX.div_ceil(64)],
+    /// On each core, which touches no other's, the ready thread of this space whose turn is next; null: none.
+    heads: [Cell<*const Thread>; CORES_MAX],
     /// Its threads.
     pub threads: AtomicPtr<Thread>,
-    /// Neighbours among the spaces at home on the same core.
-    pub next_at_home: Cell<*const Space>,
-    /// See `next_at_home`; null for the first.
-    pub previous_at_home: Cell<*const Space>,
+    /// Its place among the spaces at home on the same core.
+    pub at_home: Links<Space>,
     /// Who watches it.
     pub watchers: AtomicU64,
     /// Its own end.
@@ -124,6 +125,12 @@ impl Space {
             unsafe { table_at(first + 2) },
         );
         space
+    }
+
+    /// See `heads`.
+    #[inline(always)]
+    pub fn head_on(&self, here: &Core) -> &Cell<*const Thread> {
+        &self.heads[usize::from(here.number)]
     }
 
     /// The space that a reference named when it was alive, if it is at home here and its frames are not free yet:

@@ -5,6 +5,7 @@ use crate::capabilities::Finding;
 use crate::cores::{self, Core};
 use crate::inbox::{Inbox, thread_post};
 use crate::jobs::Job;
+use crate::list::{Links, List};
 use crate::mailbox::Mailbox;
 use crate::objects::{Object, Reference};
 use crate::space::Space;
@@ -56,14 +57,12 @@ pub struct Thread {
     /// Why it ends.
     pub end_reason: Cell<u64>,
 
-    /// Neighbours in the run queue.
-    pub run_next: Cell<*const Thread>,
-    /// See `run_next`; means nothing while it is the first.
-    pub run_previous: Cell<*const Thread>,
-    /// Neighbours in a slot of the timer wheel.
-    pub timer_next: Cell<*const Thread>,
-    /// See `timer_next`.
-    pub timer_previous: Cell<*const Thread>,
+    /// Ready threads of its space, while it is the one whose turn is next.
+    pub followers: List<Thread>,
+    /// Its place in a queue of ready threads.
+    pub run: Links<Thread>,
+    /// Its place in a slot of the timer wheel.
+    pub timer: Links<Thread>,
     /// Which slot, plus one; 0: no timer.
     pub timer_slot: Cell<usize>,
     /// When its wait ends.

@@ -380,8 +380,8 @@ pub extern "C" fn thread_exit(status: u64, _: u64, _: u64, _: u64, _: u64, _: u6
 
 /// `thread_yield`
 pub extern "C" fn thread_yield(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> Answer {
-    let here = cores::this();
-    here.scheduler.rotate(here);
+    cores::this().scheduler.rotate_wanted.set(true);
+    cores::this().leave.set(1);
     Answer::ok(0)
 }
 

@@ -99,9 +99,8 @@ fn a_space_that_has_left_the_list_stays_out_of_it() {
     fails(dead.0);
     bury(undertaker.0, dead.0);
     // SAFETY: spaces of these tests stay for ever.
-    let next = |space: &&'static Space| unsafe { space.next_at_home.get().as_ref() };
-    // SAFETY: as above.
-    let first = unsafe { undertaker.0.spaces.get().as_ref() };
+    let next = |space: &&'static Space| unsafe { space.at_home.next.get().as_ref() };
+    let first = undertaker.0.spaces.first();
     let lists = |wanted: &Space| std::iter::successors(first, next).any(|space| std::ptr::eq(space, wanted));
     assert!(lists(staying) && !lists(leaving));
     [leaving, staying].iter().for_each(|space| space.teardown.active.set(false));
@@ -198,10 +197,10 @@ fn a_call_at_a_dead_core_is_answered_or_goes_on() {
         if drop_stage == 0 {
             assert_eq!(thread.saved().rax, fos_abi::Error::CoreFailed as u64);
             assert_eq!(thread.state.get(), State::Ready);
-            here.scheduler.remove(thread);
+            here.scheduler.remove(here, thread);
         } else {
             assert!(call.active.get() && call.at.load(Ordering::SeqCst) == here.number);
-            assert!(here.work.pop().is_some_and(|job| std::ptr::eq(job, call)));
+            assert!(here.work.pop(|job| &job.place).is_some_and(|job| std::ptr::eq(job, call)));
         }
     }
 }
@@ -222,14 +221,14 @@ fn who_sleeps_although_there_is_a_message_wakes() {
     assert_eq!(thread.state.get(), State::Waiting);
     rescue(here, thread);
     assert_eq!((thread.state.get(), thread.saved().rdx), (State::Ready, 1));
-    here.scheduler.remove(thread);
+    here.scheduler.remove(here, thread);
 }
 
 #[test]
 fn only_time_that_was_lived_through_counts_as_silence() {
     let _whole = machine::whole();
     let (here, asked) = (machine::here(), running());
-    let horizon = here.scheduler.horizon();
+    let horizon = here.scheduler.horizon.get();
     assert_eq!(horizon, clock::ticks(100_000));
     let begin = asked.0.asked_at.load(Ordering::SeqCst);
     assert_eq!((begin, silence(here, asked.0, 5)), (0, None), "nobody asked");

@@ -28,9 +28,9 @@ fn clear(here: &'static Core, threads: &[&'static Thread]) {
     for thread in threads {
         here.scheduler.cancel_timer(thread);
     }
-    while here.scheduler.take_first().is_some() {}
+    while here.scheduler.take_first(here).is_some() {}
     assert_eq!(here.scheduler.timers.get(), 0);
-    assert!(here.scheduler.take_first().is_none());
+    assert!(here.scheduler.take_first(here).is_none());
 }
 
 const SLOT: u64 = 1 << SLOT_SHIFT;
@@ -73,12 +73,12 @@ proptest! {
                 if due {
                     prop_assert_eq!(thread.saved().rax, Error::TimedOut as u64);
                     thread.saved().rax = 0;
-                    scheduler.remove(thread);
+                    scheduler.remove(here, thread);
                 }
             }
             waiting.retain(|thread| thread.deadline.get() > now);
             prop_assert_eq!(scheduler.timers.get(), waiting.len());
-            prop_assert!(scheduler.take_first().is_none(), "a thread was made ready that did not wait");
+            prop_assert!(scheduler.take_first(here).is_none(), "a thread was made ready that did not wait");
             let soonest = waiting.iter().map(|thread| thread.deadline.get()).min();
             let horizon = now + clock::ticks(HORIZON_MICROSECONDS);
             prop_assert_eq!(scheduler.next_timer(now), soonest.map_or(u64::MAX, |at| at.min(horizon)));
@@ -87,36 +87,65 @@ proptest! {
     }
 
     #[test]
-    fn threads_run_in_the_order_they_became_ready(
-        steps in prop::collection::vec((0u8..4, any::<prop::sample::Index>()), 1..120),
+    fn spaces_take_turns_and_the_threads_of_each_among_themselves(
+        steps in prop::collection::vec((0u8..4, any::<prop::sample::Index>()), 1..160),
     ) {
         let here = machine::here();
-        let threads = threads(8);
-        let mut queue: VecDeque<&'static Thread> = VecDeque::new();
+        let threads: Vec<&'static Thread> = [5, 3, 1].into_iter().flat_map(threads).collect();
+        // Each space with the threads of it that are ready, in the order in which the spaces' turns come.
+        let mut turns: VecDeque<VecDeque<&'static Thread>> = VecDeque::new();
+        let is_of = |turn: &VecDeque<&'static Thread>, thread: &Thread| std::ptr::eq(turn[0].space, thread.space);
         for (what, which) in steps {
             let chosen = threads[which.index(threads.len())];
-            let queued = queue.iter().any(|thread| std::ptr::eq(*thread, chosen));
-            match what {
-                0 | 1 if !queued => {
+            let place = turns.iter().position(|turn| is_of(turn, chosen));
+            let queued = place.and_then(|at| turns[at].iter().position(|thread| std::ptr::eq(*thread, chosen)));
+            match (what, place, queued) {
+                (0 | 1, _, None) => {
                     here.scheduler.make_ready(here, chosen);
-                    queue.push_back(chosen);
+                    match place {
+                        Some(at) => turns[at].push_back(chosen),
+                        None => turns.push_back(VecDeque::from([chosen])),
+                    }
                 }
-                2 if queued => {
-                    here.scheduler.remove(chosen);
-                    queue.retain(|thread| !std::ptr::eq(*thread, chosen));
+                (2, Some(at), Some(among)) => {
+                    here.scheduler.remove(here, chosen);
+                    turns[at].remove(among);
+                    if among == 0 {
+                        let rest = turns.remove(at).filter(|rest| !rest.is_empty());
+                        turns.extend(rest);
+                    }
                 }
-                3 => {
-                    let first = here.scheduler.take_first().map(std::ptr::from_ref);
-                    prop_assert_eq!(first, queue.pop_front().map(std::ptr::from_ref));
+                (3, _, _) => {
+                    let first = here.scheduler.take_first(here).map(std::ptr::from_ref);
+                    let mut turn = turns.pop_front().unwrap_or_default();
+                    prop_assert_eq!(first, turn.pop_front().map(std::ptr::from_ref));
+                    turns.extend((!turn.is_empty()).then_some(turn));
                 }
                 _ => {}
             }
         }
-        while let Some(expected) = queue.pop_front() {
-            prop_assert!(here.scheduler.take_first().is_some_and(|first| std::ptr::eq(first, expected)));
+        while let Some(mut turn) = turns.pop_front() {
+            let expected = turn.pop_front().unwrap();
+            prop_assert!(here.scheduler.take_first(here).is_some_and(|first| std::ptr::eq(first, expected)));
+            turns.extend((!turn.is_empty()).then_some(turn));
         }
         clear(here, &threads);
     }
+}
+
+#[test]
+fn a_thousand_threads_of_one_space_get_every_other_turn() {
+    let here = machine::here();
+    let (many, one) = (threads(1000), threads(1)[0]);
+    many.iter().for_each(|thread| here.scheduler.make_ready(here, thread));
+    here.scheduler.make_ready(here, one);
+    for turn in 0..2000 {
+        let Some(first) = here.scheduler.take_first(here) else { panic!("nobody is ready") };
+        let expected = if turn % 2 == 0 { many[turn / 2 % many.len()] } else { one };
+        assert!(std::ptr::eq(first, expected), "turn {turn}");
+        here.scheduler.make_ready(here, first);
+    }
+    clear(here, &many);
 }
 
 /// More timers in one slot than one entry looks at: all fire, none twice, and those of later laps do not.
@@ -161,6 +190,6 @@ fn a_thread_that_is_still_current_is_not_queued() {
     here.current.set(thread);
     here.scheduler.make_ready(here, thread);
     assert_eq!(thread.state.get(), State::Ready);
-    assert!(here.scheduler.take_first().is_none());
+    assert!(here.scheduler.take_first(here).is_none());
     here.current.set(std::ptr::null());
 }

@@ -95,7 +95,7 @@ fn family() -> (&'static Space, u64, [&'static Space; 2]) {
 /// Starts a call of a space whose thread waits for it.
 fn start(space: &'static Space, code: Code, arguments: [u64; 2]) -> &'static Job {
     let job = prepare(space, code, &arguments);
-    machine::here().work.push(job);
+    machine::here().work.push(job, |job| &job.place);
     job
 }
 
@@ -191,7 +191,7 @@ fn what_is_mapped_while_it_is_unmapped_is_not_forgotten() {
     let unmapping = start(space, unmap_step, [handle, 0]);
     alone.run();
     assert!(!unmapping.active.get() && slot.mapping().is_none());
-    machine::here().work.push(mapping);
+    machine::here().work.push(mapping, |job| &job.place);
     alone.run();
     assert!(!mapping.active.get());
     let counted: u32 = (first..first + COUNT).map(frames::mappings).sum();

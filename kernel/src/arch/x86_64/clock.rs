@@ -20,7 +20,8 @@ const DOUBT_PARTS: u64 = 64;
 static TSC_HZ: AtomicU64 = AtomicU64::new(1_000_000_000);
 /// Timer ticks per time stamp tick, times 2^32.
 static TIMER_RATIO: AtomicU64 = AtomicU64::new(1 << 32);
-static POLL_LIMIT: AtomicU64 = AtomicU64::new(0);
+/// Longest that an idle core polls, in ticks; 0 on an emulated machine, where it would steal from others.
+pub static POLL_LIMIT: AtomicU64 = AtomicU64::new(0);
 
 /// Time stamp ticks per second.
 pub fn tsc_hz() -> u64 {
@@ -30,11 +31,6 @@ pub fn tsc_hz() -> u64 {
 /// Microseconds as ticks.
 pub fn ticks(microseconds: u64) -> u64 {
     (u128::from(microseconds) * u128::from(tsc_hz()) / 1_000_000) as u64
-}
-
-/// Longest that an idle core polls, in ticks; 0 on an emulated machine, where it would steal from others.
-pub fn poll_limit() -> u64 {
-    POLL_LIMIT.load(Ordering::Relaxed)
 }
 
 /// The count of the PIT's second channel, unless it has come to its end: status (its top bit) and count in
