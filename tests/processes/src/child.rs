@@ -3,8 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use fos_messages::start::key_name;
+use fos_abi::thread::{Registers, THREAD_FRAMES};
+use fos_messages::start::{handle_name, key_name};
 use libfos::Start;
+use libfos::calls;
 use libfos::clock::{Clock, sleep_until};
 use libfos::memory::{Memory, MemoryError};
 use libfos::processes::{self, Processes, SpawnOrder, Whom};
@@ -19,6 +21,8 @@ pub const WRONG: u8 = 77;
 pub const HAS_CHILDREN: u8 = 3;
 /// Pages that a hog takes at once.
 const PART_PAGES: usize = 32;
+/// The same program, which may make threads.
+pub const BOMB: &str = "bomb";
 /// The program in the image that has these roles.
 pub const CHILD: &str = "child";
 /// What a child finds in its environment.
@@ -38,14 +42,17 @@ pub fn run(start: &Start, role: &str) -> u8 {
         "storm" => storm(start),
         "overflow" => overflow(number(start).into()) as u8,
         "panic" => panic!("as it was asked to"),
-        "spin" => loop {
-            core::hint::spin_loop();
-        },
+        "spin" => spin(),
         "sleep" => loop {
             sleep_until(Clock::new(start.tsc_hz).after(Duration::from_secs(3600)));
         },
         "parent" => with_children(start),
         "named" => named(start),
+        "threads" => threads(start),
+        "threads-on" => match threads(start) {
+            0 => spin(),
+            wrong => wrong,
+        },
         _ => WRONG,
     }
 }
@@ -107,6 +114,40 @@ fn named(start: &Start) -> u8 {
     match Root::of_program(start).and_then(|root| root.register(&name, key, deadline)) {
         Ok(()) => 0,
         Err(_) => WRONG,
+    }
+}
+
+/// Makes threads that never end, on each core in turn, until it may have no more: it has no frames, or no slots for capabilities.
+/// They begin when all are made, those of its own core last: it would wait for all of them after each that it makes elsewhere.
+fn threads(start: &Start) -> u8 {
+    let Ok(mut memory) = Memory::of_program(start) else { return WRONG };
+    let (Some(cores), Some(space)) = (start.handle(handle_name::CORES), start.handle(handle_name::SPACE))
+    else {
+        return WRONG;
+    };
+    let spinning = Registers { rip: spin as *const () as u64, ..Registers::default() };
+    let mut made = Vec::new();
+    loop {
+        let core = made.len() as u64 % u64::from(start.cores);
+        let frames = match memory.frames.take(THREAD_FRAMES as u64) {
+            Ok(block) => block.handle,
+            Err(MemoryError::OutOfFrames | MemoryError::Refused(_)) => break,
+            Err(_) => return WRONG,
+        };
+        let thread = calls::thread_create(frames, space, cores, core);
+        match thread.and_then(|thread| calls::thread_write(thread, &spinning).map(|()| thread)) {
+            Ok(thread) => made.push((core == u64::from(start.core), thread)),
+            Err(_) => return WRONG,
+        }
+    }
+    made.sort_by_key(|(is_here, _)| *is_here);
+    if made.iter().all(|(_, thread)| calls::thread_resume(*thread).is_ok()) { 0 } else { WRONG }
+}
+
+/// What such a thread does, without a stack.
+extern "C" fn spin() -> ! {
+    loop {
+        core::hint::spin_loop();
     }
 }
 

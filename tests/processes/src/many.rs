@@ -12,13 +12,16 @@ use fos_messages::tickets::Counts;
 use libfos::println;
 use libfos::processes::{Description, Exit, Grouping, Pid, ProcessError, SpawnOrder, Target, Whom, signal};
 
-use crate::child::CHILD;
+use crate::child::{BOMB, CHILD};
 use crate::fleet::{Fleet, LOOK_EVERY, PATIENCE};
 use crate::show::{ended, expect, text};
 
 /// Processes under whose coming and going a member is ended, and how many at a time.
 const ROUNDS: u32 = 40;
 const AT_ONCE: u32 = 4;
+/// Frames of a process that makes threads without end, and how many it makes at least: two frames each, and a slot of its table.
+const BOMB_FRAMES: u32 = 1024;
+const BOMB_THREADS: u64 = 300;
 /// How often one that comes and goes has a name.
 const NAMED_ONE_IN: u32 = 16;
 /// So many looks in a row without a new member: there is none that could start one.
@@ -53,6 +56,36 @@ pub async fn storm(fleet: &Fleet) -> Result<(), String> {
     expect("the first after a storm", ended(fleet, &order("0")).await?, Exit::Status(0))?;
     nothing_left(fleet, &before).await?;
     println!("processes-test: a storm of {spawned} was refused ({why}), and left nothing behind");
+    Ok(())
+}
+
+/// Processes that make threads without end: one that may have no more is told so, and one whose threads are on every core, where
+/// they use what they get, has others go on beside it, and ends at once by one signal.
+pub async fn thread_bomb(fleet: &Fleet) -> Result<(), String> {
+    let before = fleet.counts().await?;
+    let bomb = |role| SpawnOrder { memory_frames: Some(BOMB_FRAMES), ..SpawnOrder::of(BOMB, &[role]) };
+    expect("a process that made threads", ended(fleet, &bomb("threads")).await?, Exit::Status(0))?;
+    let goes_on = text(fleet.processes.spawn(&bomb("threads-on")).await)?.pid;
+    let deadline = fleet.runtime.port().now().after(PATIENCE);
+    let made = loop {
+        let made = fleet.counts().await?.threads.saturating_sub(before.threads);
+        if made >= BOMB_THREADS {
+            break made;
+        }
+        if fleet.runtime.port().now() > deadline {
+            return Err(format!("a process has made {made} threads of {BOMB_THREADS}"));
+        }
+        fleet.runtime.sleep(LOOK_EVERY).await;
+    };
+    for _ in 0..AT_ONCE {
+        expect("a process beside many threads", ended(fleet, &order("0")).await?, Exit::Status(0))?;
+    }
+    text(fleet.processes.kill(Target::Process(goes_on), signal::KILL).await)?;
+    text(fleet.processes.wait(Whom::Child(goes_on)).await)?;
+    nothing_left(fleet, &before).await?;
+    println!(
+        "processes-test: {made} threads of one process used every core, others went on, and one signal ended them"
+    );
     Ok(())
 }
 

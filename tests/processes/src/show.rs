@@ -39,6 +39,7 @@ pub fn run(start: &Start) -> Result<(), String> {
         stopped(&fleet).await?;
         refused(&fleet).await?;
         many::storm(&fleet).await?;
+        many::thread_bomb(&fleet).await?;
         many::come_and_go(&fleet, many).await?;
         many::member_ended(&fleet).await?;
         many::all_members_ended(&fleet).await

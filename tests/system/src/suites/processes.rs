@@ -22,6 +22,7 @@ const SAYS: &[&[&str]] = &[
     &["a process stood still, went on and ended; a group of 2 was ended together"],
     &["what can't be was refused, with its reason"],
     &["a storm of", "was refused", "and left nothing behind"],
+    &["threads of one process used every core, others went on, and one signal ended them"],
     &["processes came and went, and left nothing behind"],
     &["a member was ended under load, and nothing that was acknowledged was lost"],
     &["all members were ended at once, and what ran was found again"],
