@@ -285,7 +285,7 @@ pub struct SimShape {
     /// About how many messages it is to have [default: as the scenario says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub messages: Option<u64>,
-    /// Cost file, default or 8x4 of sim/costs/, or a path [default: default]
+    /// Cost file, default, 8x4 or polling of sim/costs/, or a path [default: default]
     #[arg(long, value_name = "FILE")]
     pub costs: Option<String>,
 }

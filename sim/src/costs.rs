@@ -7,8 +7,11 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The files that are built in: name and text.
-pub const FILES: [(&str, &str); 2] =
-    [("default", include_str!("../costs/default.toml")), ("8x4", include_str!("../costs/8x4.toml"))];
+pub const FILES: [(&str, &str); 3] = [
+    ("default", include_str!("../costs/default.toml")),
+    ("8x4", include_str!("../costs/8x4.toml")),
+    ("polling", include_str!("../costs/polling.toml")),
+];
 
 /// How deep files may build on each other.
 const BASES_MAX: usize = 4;

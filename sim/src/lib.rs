@@ -20,6 +20,7 @@ mod trace;
 mod world;
 
 pub use costs::{Costs, FILES as COST_FILES, Number};
+pub use process::Account;
 pub use random::Random;
 pub use run::{Figure, Kill, Report, Setup, kill_points};
 pub use stopwatch::{Clock, Measured};

@@ -25,6 +25,16 @@ pub struct Member {
     pub random: Random,
     /// A panic ends it, and not the run.
     pub may_panic: bool,
+    pub account: Account,
+}
+
+/// Where a process's time went, so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Nanoseconds of its steps, with their messages.
+    pub busy: u64,
+    /// Of them, those that waking sleeping receivers took.
+    pub waking: u64,
 }
 
 /// A core: does one step at a time.

@@ -8,7 +8,7 @@ use crate::events::{Event, Events};
 use crate::faults::{Plan, When};
 use crate::mailbox::{Letter, Mailbox};
 use crate::port::SimulatedPort;
-use crate::process::{Core, Member};
+use crate::process::{Account, Core, Member};
 use crate::stopwatch::{Clock, Measured, Stopwatch};
 use crate::trace::{Sink, Trace, What};
 use crate::{Costs, Random, Topology};
@@ -128,6 +128,11 @@ impl Process {
         let inner = self.world.0.inner.borrow();
         let member = &inner.members[self.number];
         member.runtime.is_some() && !inner.cores[member.core as usize].is_stopped
+    }
+
+    /// Where its time went, so far.
+    pub fn account(&self) -> Account {
+        self.world.0.inner.borrow().members[self.number].account
     }
 
     /// Whether it has not ended; its core may have stopped.
@@ -255,6 +260,7 @@ impl World {
             watches,
             random,
             may_panic: false,
+            account: Account::default(),
         });
         inner.record(What::Began { process: name, core });
         inner.wake(number);

@@ -1,13 +1,15 @@
 //! Suite `dpool`: what a pool hands out in the simulator, against the number of its members and clients, by scheme. Counts of virtual
 //! time, so the same on every host. Beside it what each scheme costs on a core of this host (`native`).
 
+mod figures;
 mod native;
 
+pub use figures::write;
+
 use super::document::{Document, Row};
-use crate::failure::{Code, Context, Failure, Result};
-use crate::repository;
+use super::targets;
+use crate::failure::{Code, Failure, Result};
 use crate::talk::Talk;
-use fos_sim::figures::{Chart, Series};
 use fos_sim::scenarios::dpool::rates::{CLIENTS, SCENARIOS, SCHEMES};
 use fos_sim::{Costs, Report, Setup};
 
@@ -15,22 +17,24 @@ use fos_sim::{Costs, Report, Setup};
 pub const SUITE: &str = "dpool";
 /// Sizes of the fleet.
 const MEMBERS: [u32; 4] = [1, 4, 16, 64];
-/// The size at which schemes are drawn beside each other.
-const DRAWN: u32 = 16;
 /// The scheme whose limit is drawn against members.
 const BEST: &str = "estimate";
 /// Messages of a run: for each client, at least and at most in all.
 const MESSAGES_PER_CLIENT: u64 = 2_000;
 const MESSAGES: (u64, u64) = (60_000, 240_000);
 const SEED: u64 = 1;
-const COSTS: &str = "default";
+const COSTS: &str = "polling";
 /// What is taken from each run: key in the report, key in the document, unit.
-const TAKEN: [(&str, &str, &str); 5] = [
+const TAKEN: [(&str, &str, &str); 9] = [
     ("takes_per_second", "takes", "1/s"),
     ("stalls", "stalls", "share"),
     ("messages_per_element", "messages", "messages"),
     ("moved_per_element", "moved", "elements"),
     ("take_median", "take_median", "ns"),
+    ("busy", "busy", "share"),
+    ("busy_given_to", "busy_given_to", "share"),
+    ("busy_others", "busy_others", "share"),
+    ("waking", "waking", "share"),
 ];
 
 /// Measures everything.
@@ -44,19 +48,23 @@ pub fn measure(_: bool, talk: &Talk) -> Result<Document> {
             }
         }
     }
-    let at = |members| value(&rows, &key("takes", BEST, members, members));
-    let linear = at(64) / (64.0 * at(1));
-    let how = "takes(64 members) / (64 * takes(1 member)), one client with 4 calls for each, background push with estimation";
-    rows.push(Row::new("sim_dpool_linear_64", linear, "share", how));
+    let linear = limit(&rows, BEST, 64) / (64.0 * limit(&rows, BEST, 1));
+    let how = "the most takes by any number of clients, of 64 members / (64 * of one), background push with estimation";
+    rows.push(targets::apply(Row::new("sim_dpool_linear_64", linear, "share", how), &[]));
     stage.done();
     let stage = talk.stage("ran pools of every scheme on a core of this host");
-    rows.extend(native::rows());
+    rows.extend(native::rows(&MEMBERS));
     stage.done();
     Ok(Document {
         suite: SUITE,
         machine: format!("simulated, costs {COSTS}; native: a core of this host"),
         rows,
     })
+}
+
+/// What so many members hand out at most, whatever the number of clients.
+fn limit(rows: &[Row], scheme: &str, members: u32) -> f64 {
+    CLIENTS.iter().map(|clients| value(rows, &key("takes", scheme, members, *clients))).fold(0.0, f64::max)
 }
 
 fn key(what: &str, scheme: &str, members: u32, clients: u32) -> String {
@@ -88,49 +96,4 @@ fn figure(report: &Report, key: &str) -> Result<f64> {
 
 fn value(rows: &[Row], key: &str) -> f64 {
     rows.iter().find(|row| row.key == key).map_or(0.0, |row| row.value)
-}
-
-/// Draws the figures of docs/performance.md.
-pub fn write(document: &Document) -> Result<()> {
-    let of = |what: &str, scheme: &str, members, clients| {
-        value(&document.rows, &key(what, scheme, members, clients))
-    };
-    let by_clients = |what: &str, scheme: &str, members: u32, scale: f64| {
-        CLIENTS.map(|clients| (clients, (of(what, scheme, members, clients) * scale) as u64)).to_vec()
-    };
-    let sizes = MEMBERS.map(|members| Series {
-        name: format!("{members} members"),
-        points: by_clients("takes", BEST, members, 1.0),
-    });
-    draw(
-        "dpool-members",
-        "What a pool hands out, pushed with estimation",
-        "thousand takes per second",
-        sizes.into(),
-    )?;
-    let schemes = |what: &str, scale: f64| {
-        let line = |(name, _): &(&str, _)| Series {
-            name: (*name).to_owned(),
-            points: by_clients(what, name, DRAWN, scale),
-        };
-        SCHEMES.iter().map(line).collect()
-    };
-    // Points are thousandths of what is drawn.
-    draw(
-        "dpool-stalls",
-        "Takes that wait for another of 16 members",
-        "percent",
-        schemes("stalls", 100_000.0),
-    )?;
-    let title = "Messages between 16 members for each element taken";
-    draw("dpool-messages", title, "messages", schemes("messages", 1000.0))?;
-    let title = "What 16 members hand out, by scheme";
-    draw("dpool-schemes", title, "thousand takes per second", schemes("takes", 1.0))
-}
-
-fn draw(name: &'static str, title: &'static str, upright: &'static str, series: Vec<Series>) -> Result<()> {
-    let chart = Chart { name, title, axes: ("clients", upright), costs: COSTS.to_owned(), series };
-    let path = repository::root().join(format!("docs/figures/{name}.svg"));
-    let text = chart.svg().map_err(|why| Failure::new(Code::Failed, why))?;
-    std::fs::write(&path, text).doing(format_args!("writing {}", path.display()))
 }

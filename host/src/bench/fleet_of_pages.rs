@@ -4,7 +4,7 @@
 use super::document::{Document, Row};
 use crate::failure::{Code, Context, Failure, Result};
 use crate::repository;
-use fos_sim::figures::{Chart, Series};
+use fos_sim::figures::{Chart, Series, simulated};
 use fos_sim::scenarios;
 use fos_sim::{Costs, Setup};
 
@@ -69,9 +69,9 @@ pub fn write(document: &Document) -> Result<()> {
     let axes = ("members", "million pages per second");
     let chart = Chart {
         name: FIGURE,
-        title: "What a fleet of pages gives out",
+        title: "What a fleet of pages gives out".to_owned(),
         axes,
-        costs: COSTS.to_owned(),
+        source: simulated(COSTS),
         series,
     };
     let path = repository::root().join(format!("docs/figures/{FIGURE}.svg"));

@@ -6,7 +6,7 @@ use super::{sim, targets};
 use crate::failure::{Code, Context, Failure, Result};
 use crate::repository;
 use crate::talk::Talk;
-use fos_sim::figures::{Chart, Series};
+use fos_sim::figures::{Chart, Series, simulated};
 use fos_sim::scenarios::naming_reads::{CLIENTS, CLIENTS_PER_MEMBER, WRITERS};
 use fos_sim::{Costs, Report, Setup, scenarios};
 
@@ -134,9 +134,9 @@ pub fn write(document: &Document) -> Result<()> {
         .collect();
     let linear = READ_BY.map(|members| (members, (one * f64::from(members)) as u64));
     series.insert(0, Series { name: "so many times one member".to_owned(), points: linear.to_vec() });
-    let (title, costs) = ("What a naming fleet answers", "default".to_owned());
+    let (title, source) = ("What a naming fleet answers".to_owned(), simulated("default"));
     let chart =
-        Chart { name: FIGURE, title, axes: ("members", "thousand look-ups per second"), costs, series };
+        Chart { name: FIGURE, title, axes: ("members", "thousand look-ups per second"), source, series };
     let path = repository::root().join(format!("docs/figures/{FIGURE}.svg"));
     std::fs::write(&path, chart.svg().map_err(failed)?).doing(format_args!("writing {}", path.display()))
 }

@@ -72,9 +72,12 @@ pub const PROCESSES: &[Expected] =
 /// The suite of pages' keys.
 pub const PAGES: &[Expected] = &[at_least("pages_over_linux_2", 1.0), at_least("sim_pages_linear_64", 0.9)];
 
+/// The suite of pools' keys.
+pub const DPOOL: &[Expected] = &[at_least("sim_dpool_linear_64", 0.9)];
+
 /// Every suite's keys.
 fn all() -> impl Iterator<Item = &'static Expected> {
-    KERNEL.iter().chain(MESSAGES).chain(SIM).chain(NAMES).chain(PROCESSES).chain(PAGES)
+    KERNEL.iter().chain(MESSAGES).chain(SIM).chain(NAMES).chain(PROCESSES).chain(PAGES).chain(DPOOL)
 }
 
 /// The row with its target, and what stands beside it among Linux's measurements.

@@ -23,11 +23,11 @@ pub struct Chart {
     /// As users type it, and as its file is called.
     pub name: &'static str,
     /// What it shows.
-    pub title: &'static str,
+    pub title: String,
     /// What is along each axis; the upright one is in thousands of the points' unit.
     pub axes: (&'static str, &'static str),
-    /// The cost file.
-    pub costs: String,
+    /// Where its numbers come from.
+    pub source: String,
     /// Its lines.
     pub series: Vec<Series>,
 }
@@ -43,6 +43,11 @@ pub const FIGURES: [(&str, Model); 2] =
 const AXES: (&str, &str) = ("cores", "microseconds");
 /// The cost file that the figures are made with.
 pub const COSTS: &str = "8x4";
+
+/// What a chart says of numbers that the simulator found with this cost file.
+pub fn simulated(costs: &str) -> String {
+    format!("simulated, costs: {costs}")
+}
 
 impl Chart {
     /// Comma-separated values: a row for each number of cores, a column for each line.
@@ -61,7 +66,12 @@ impl Chart {
 
     /// As a picture.
     pub fn svg(&self) -> Result<String, String> {
-        svg::draw(self)
+        svg::draw(std::slice::from_ref(self))
+    }
+
+    /// Several of them as one picture.
+    pub fn svg_of(charts: &[Chart]) -> Result<String, String> {
+        svg::draw(charts)
     }
 }
 
@@ -121,7 +131,7 @@ mod tests {
             let chart = chart(name);
             assert_eq!(chart.csv().lines().count(), 32, "{}", chart.csv());
             let svg = chart.svg().unwrap();
-            assert!(svg.starts_with("<svg") && svg.contains(chart.title), "{svg}");
+            assert!(svg.starts_with("<svg") && svg.contains(&chart.title), "{svg}");
             assert!(chart.series.iter().all(|series| svg.contains(&series.name)));
         }
     }

@@ -5,7 +5,7 @@
 //! *Messages*: the lines belong to a server on core 0, which has them in its cache; the others send it a line and wait for
 //! one. It takes one request at a time. *Server*: what one request costs the server, without the queue before it.
 
-use super::{AXES, Chart, Series, series};
+use super::{AXES, Chart, Series, series, simulated};
 use crate::{Costs, Distance};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,8 +25,8 @@ pub fn chart(costs: &Costs) -> Chart {
     });
     let server = series("server 8 lines", costs, |_| served(costs, 0, 1, 8));
     let series: Vec<Series> = memory.into_iter().chain(messages).chain([server]).collect();
-    let title = "An update of shared state, by shared memory and by messages";
-    Chart { name: "shared-state", title, axes: AXES, costs: costs.name.clone(), series }
+    let title = "An update of shared state, by shared memory and by messages".to_owned();
+    Chart { name: "shared-state", title, axes: AXES, source: simulated(&costs.name), series }
 }
 
 /// Who asks next, at the earliest time; of several, the lowest core.

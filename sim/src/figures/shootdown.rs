@@ -7,7 +7,7 @@
 //! answers for them. *NUMA-aware multicast*: the same, farthest socket first, with the lines of each socket in its own
 //! memory; the others have all lines in core 0's memory, so that even neighbours fetch them from there.
 
-use super::{AXES, Chart, series};
+use super::{AXES, Chart, series, simulated};
 use crate::Costs;
 use std::cmp::Reverse;
 
@@ -19,8 +19,8 @@ pub fn chart(costs: &Costs) -> Chart {
         series("multicast", costs, |cores| multicast(costs, cores, false)),
         series("NUMA-aware multicast", costs, |cores| multicast(costs, cores, true)),
     ];
-    let title = "Telling every core and hearing from each";
-    Chart { name: "shootdown", title, axes: AXES, costs: costs.name.clone(), series }
+    let title = "Telling every core and hearing from each".to_owned();
+    Chart { name: "shootdown", title, axes: AXES, source: simulated(&costs.name), series }
 }
 
 /// What `reader` pays for a line that `writer` has written, whose memory is beside core `home`.

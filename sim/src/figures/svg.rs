@@ -16,13 +16,19 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(120, 120, 120),
 ];
 
-/// Draws it.
-pub fn draw(chart: &Chart) -> Result<String, String> {
+/// Draws them side by side, two in a row.
+pub fn draw(charts: &[Chart]) -> Result<String, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("drawing: {error}");
+    let columns = charts.len().clamp(1, 2);
+    let rows = charts.len().div_ceil(columns).max(1);
     let mut text = String::new();
     {
-        let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        plot(chart, &area).map_err(|error| format!("drawing {}: {error}", chart.name))?;
-        area.present().map_err(|error| format!("drawing {}: {error}", chart.name))?;
+        let size = (SIZE.0 * columns as u32, SIZE.1 * rows as u32);
+        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        for (part, chart) in area.split_evenly((rows, columns)).iter().zip(charts) {
+            plot(chart, part).map_err(|error| failed(&error))?;
+        }
+        area.present().map_err(|error| failed(&error))?;
     }
     Ok(text)
 }
@@ -35,12 +41,12 @@ fn plot(chart: &Chart, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>
     let cores = points().map(|point| point.0).max().unwrap_or(1);
     let highest = points().map(|point| point.1).max().unwrap_or(1) as f64 / 1000.0;
     let mut context = ChartBuilder::on(area)
-        .caption(chart.title, ("sans-serif", 18))
+        .caption(&chart.title, ("sans-serif", 18))
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(60)
         .build_cartesian_2d(0..cores + 1, 0.0..highest * 1.05)?;
-    let about = format!("{} (simulated, costs: {})", chart.axes.0, chart.costs);
+    let about = format!("{} ({})", chart.axes.0, chart.source);
     context.configure_mesh().light_line_style(TRANSPARENT).x_desc(about).y_desc(chart.axes.1).draw()?;
     for (number, series) in chart.series.iter().enumerate() {
         let style = COLOURS[number % COLOURS.len()].stroke_width(2);

@@ -84,6 +84,7 @@ impl Inner {
         let receiver = mailbox.map(|mailbox| self.members[mailbox.owner].core);
         if receiver.is_some_and(|core| self.cores[core as usize].sleeps(self.now, costs.choice("poll"))) {
             cost += costs.machine("ipi");
+            self.members[process].account.waking += costs.machine("ipi");
         }
         if let Some(step) = &mut self.step {
             step.nanoseconds += cost;

@@ -33,6 +33,7 @@ impl Inner {
                 let price = self.price(process, work, took);
                 let slowness = self.cores[core as usize].slowness;
                 let nanoseconds = (nanoseconds + price) * slowness;
+                self.members[process].account.busy += nanoseconds;
                 let name = self.members[process].name.clone();
                 self.record(What::Did { process: &name, work, nanoseconds });
                 if is_alive {

@@ -31,12 +31,7 @@ pub fn run(name: &Option<String>, as_csv: bool, write: bool, session: Session) -
         } else if as_csv {
             data::bytes(chart.csv().as_bytes())?;
         } else {
-            data::line(format_args!(
-                "{} (nanoseconds, costs {})\n{}",
-                chart.title,
-                chart.costs,
-                table(&chart)
-            ))?;
+            data::line(format_args!("{} (nanoseconds, costs {})\n{}", chart.title, COSTS, table(&chart)))?;
         }
         if write {
             let path = repository::root().join(FOLDER).join(format!("{}.svg", chart.name));
@@ -50,7 +45,7 @@ pub fn run(name: &Option<String>, as_csv: bool, write: bool, session: Session) -
 fn document(chart: &Chart) -> serde_json::Value {
     let series = chart.series.iter().map(|series| json!({ "name": series.name, "points": series.points }));
     json!({
-        "schema": "fos.sim-figure/1", "name": chart.name, "title": chart.title, "costs": chart.costs,
+        "schema": "fos.sim-figure/1", "name": chart.name, "title": chart.title, "costs": COSTS,
         "x": "cores", "y": "nanoseconds", "series": series.collect::<Vec<_>>(),
     })
 }

@@ -1,26 +1,27 @@
 //! How much a pool hands out against the number of its members and clients, by scheme. So many cores are clients', the others are
 //! members'; nobody comes, goes or ends. Each member has as many numbers at first.
 //!
-//! A client takes numbers one by one at the member that is its own, until it holds a handful, and gives them back one by one: five
-//! in seven there, the others at one of the first quarter of the members. So those have too many all the time, and the others too
-//! few: what a pool of frames sees whose programs end elsewhere than they began. The first quarter has half as many clients of its
-//! own as the others, so that all members have about as much to do.
+//! A client has four calls under way. Each takes numbers one by one at the member that is its own, until it holds a handful, and gives
+//! them back one by one: five in seven there, the others at one of the first quarter of the members. So those have too many all the
+//! time, and the others too few: what a pool of frames sees whose programs end elsewhere than they began. The first quarter is the
+//! own one of half as many calls as the others are, so that all members have about as much to do, however many clients there are: what
+//! is measured is to be the pool, and not the worst place of a load.
 //!
 //! What must hold: no number is handed out that is outside, and at the end each is outside or at one member.
 
 use super::numbers::{NumbersClient, NumbersDispatcher, NumbersInterface, Owner, Server};
 use super::stocks;
-use crate::Random;
 use crate::faults::Dangers;
 use crate::run::Figure;
 use crate::scenarios::{Course, Scenario};
 use crate::world::{Process, World};
+use crate::{Account, Random};
 use fos_carrier::{Seat, Switchboard};
 use fos_container::{Epoch, Member, Statistics};
 use fos_dpool::{Policy, Scheme, Service};
 use fos_runtime::port::Class;
 use fos_runtime::{Histogram, Priority, Within};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,16 +35,18 @@ pub const SCHEMES: [(&str, Policy); 6] = [
     ("estimate", Policy::distributed(Scheme::Estimate)),
 ];
 /// How many clients.
-pub const CLIENTS: [u32; 5] = [1, 4, 16, 64, 256];
+pub const CLIENTS: [u32; 6] = [1, 4, 16, 64, 128, 256];
 
 /// Numbers of each member at first, and those that each client may hold beside them.
-const PER_MEMBER: u64 = 128;
-/// Calls that a client has under way, and numbers that each of them holds at most.
-const OUTSTANDING: u32 = 4;
-const HANDFUL: usize = 8;
-/// Of so many numbers that are given back, so many go elsewhere; and of so many members, one gets those.
-const ELSEWHERE: (u64, u64) = (2, 7);
-const GETTERS: u32 = 4;
+pub const PER_MEMBER: u64 = 128;
+/// Calls that a client has under way.
+pub const OUTSTANDING: u32 = 4;
+/// Numbers that each of them holds at most.
+pub const HANDFUL: usize = 8;
+/// Of so many numbers that are given back, so many go elsewhere.
+pub const ELSEWHERE: (u64, u64) = (2, 7);
+/// Of so many members, one gets those.
+pub const GETTERS: u32 = 4;
 /// Of all requests, one in so many is over before the clock starts.
 const WARM_UP: u64 = 4;
 const WITHIN: Duration = Duration::from_millis(50);
@@ -64,6 +67,7 @@ macro_rules! of_scheme {
             scenario::<$scheme, 4>(concat!("dpool-", $name, "-4")),
             scenario::<$scheme, 16>(concat!("dpool-", $name, "-16")),
             scenario::<$scheme, 64>(concat!("dpool-", $name, "-64")),
+            scenario::<$scheme, 128>(concat!("dpool-", $name, "-128")),
             scenario::<$scheme, 256>(concat!("dpool-", $name, "-256")),
         ]
     };
@@ -86,20 +90,23 @@ struct Ledger {
     done: Cell<u64>,
     refused: Cell<u64>,
     latency: RefCell<Histogram>,
-    start: Cell<Option<Mark>>,
+    start: OnceCell<Mark>,
 }
 
 /// A moment, and what had been done by then.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Mark {
     at: u64,
     taken: u64,
     done: u64,
     statistics: Statistics,
+    /// Of each member.
+    accounts: Vec<Account>,
 }
 
 struct Rates {
     world: World,
+    members: Rc<Vec<Process>>,
     pools: Vec<Rc<Service<u64>>>,
     owner: Rc<Owner>,
     ledger: Rc<Ledger>,
@@ -142,11 +149,11 @@ pub(crate) fn begin_with(world: &World, messages: u64, policy: Policy, clients: 
     let servers: Rc<Vec<Process>> = Rc::new(processes);
     for number in 0..clients {
         let process = world.start(&format!("client-{number}"), members + number);
-        for _ in 0..OUTSTANDING {
+        for call in number * OUTSTANDING..(number + 1) * OUTSTANDING {
             let client = Client {
                 process: process.clone(),
                 servers: servers.clone(),
-                home: home(number, members) as usize,
+                home: home((call, clients * OUTSTANDING), members) as usize,
                 random: RefCell::new(world.random()),
                 ledger: ledger.clone(),
             };
@@ -155,14 +162,16 @@ pub(crate) fn begin_with(world: &World, messages: u64, policy: Policy, clients: 
     }
     let wanted = (messages / MESSAGES_PER_REQUEST).max(1);
     let warm_up = wanted / WARM_UP;
-    Box::new(Rates { world: world.clone(), pools, owner, ledger, wanted, warm_up })
+    Box::new(Rates { world: world.clone(), members: servers, pools, owner, ledger, wanted, warm_up })
 }
 
-/// Which member is this client's own: in each second round the first quarter has none.
-fn home(client: u32, members: u32) -> u32 {
+/// Which member is the own one of a call, of so many: the calls are laid out evenly over the members, of which the first quarter is
+/// half as long as the others.
+pub fn home((call, calls): (u32, u32), members: u32) -> u32 {
     let getters = members.div_ceil(GETTERS);
-    let place = client % (2 * members - getters).max(1);
-    if place < members { place } else { place - members + getters }
+    let halves = 2 * members - getters;
+    let place = ((2 * u64::from(call) + 1) * u64::from(halves) / (2 * u64::from(calls))) as u32;
+    if place < getters { place } else { getters + (place - getters) / 2 }
 }
 
 /// One of a client's calls under way.
@@ -240,7 +249,24 @@ impl Rates {
             taken: self.ledger.taken.get(),
             done: self.ledger.done.get(),
             statistics,
+            accounts: self.members.iter().map(Process::account).collect(),
         }
+    }
+
+    /// Which share of the time members were busy: all, the quarter that is given to, and the others; and of all, with waking.
+    fn busy(start: &Mark, now: &Mark) -> [f64; 4] {
+        let since = |(before, after): (&Account, &Account)| Account {
+            busy: after.busy - before.busy,
+            waking: after.waking - before.waking,
+        };
+        let spent: Vec<Account> = start.accounts.iter().zip(&now.accounts).map(since).collect();
+        let nanoseconds = (now.at - start.at).max(1) as f64;
+        let mean = |spent: &[Account], of: fn(&Account) -> u64| {
+            spent.iter().map(of).sum::<u64>() as f64 / spent.len().max(1) as f64 / nanoseconds
+        };
+        let (getters, others) = spent.split_at(spent.len().div_ceil(GETTERS as usize));
+        let busy = |account: &Account| account.busy;
+        [mean(&spent, busy), mean(getters, busy), mean(others, busy), mean(&spent, |account| account.waking)]
     }
 }
 
@@ -250,9 +276,11 @@ impl Course for Rates {
     }
 
     fn is_over(&self) -> bool {
-        if self.ledger.start.get().is_none() && self.ledger.done.get() >= self.warm_up {
-            self.ledger.start.set(Some(self.mark()));
-            *self.ledger.latency.borrow_mut() = Histogram::default();
+        if self.ledger.done.get() >= self.warm_up {
+            self.ledger.start.get_or_init(|| {
+                *self.ledger.latency.borrow_mut() = Histogram::default();
+                self.mark()
+            });
         }
         self.ledger.done.get() >= self.wanted
     }
@@ -263,7 +291,8 @@ impl Course for Rates {
 
     fn figures(&self, _: &World) -> Vec<Figure> {
         let now = self.mark();
-        let start = self.ledger.start.get().unwrap_or(now);
+        let start = self.ledger.start.get().unwrap_or(&now);
+        let [busy, busy_given, busy_others, waking] = Rates::busy(start, &now);
         let seconds = (now.at - start.at).max(1) as f64 / 1e9;
         let (before, after) = (start.statistics, now.statistics);
         let taken = (now.taken - start.taken).max(1) as f64;
@@ -279,7 +308,42 @@ impl Course for Rates {
             figure("moved_per_element", (after.moved - before.moved) as f64 / taken, "elements"),
             figure("take_median", share(500), "ns"),
             figure("take_99", share(990), "ns"),
+            figure("busy", busy, "share"),
+            figure("busy_given_to", busy_given, "share"),
+            figure("busy_others", busy_others, "share"),
+            figure("waking", waking, "share"),
             figure("exhausted", self.ledger.refused.get() as f64, "takes"),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many calls have each member as their own.
+    fn counts(clients: u32, members: u32) -> Vec<u32> {
+        let calls = clients * OUTSTANDING;
+        let mut counts = vec![0; members as usize];
+        (0..calls).for_each(|call| counts[home((call, calls), members) as usize] += 1);
+        counts
+    }
+
+    #[test]
+    fn members_of_the_first_quarter_have_half_as_many_calls_of_their_own() {
+        for members in [1, 4, 16, 64] {
+            for clients in CLIENTS {
+                let counts = counts(clients, members);
+                let (getters, others) = counts.split_at(members.div_ceil(GETTERS) as usize);
+                let span = |counts: &[u32]| {
+                    (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0))
+                };
+                let ((least, most), (least_other, most_other)) = (span(getters), span(others));
+                assert!(most - least <= 1 && most_other - least_other <= 1, "{counts:?}");
+                if members > 1 {
+                    assert!(2 * least <= most_other + 1 && least_other <= 2 * most + 1, "{counts:?}");
+                }
+            }
+        }
     }
 }
