@@ -209,6 +209,8 @@ impl Server {
             return Err(PagesError::BadRequest.into());
         }
         let (mut gathering, mut waits): (Option<Gathering<'_>>, u32) = (None, WAITS_MAX);
+        // For who is refused anyway no more than a lease is zeroed.
+        let is_large = frames > LEASE_MAX;
         loop {
             let step = self.begin().await;
             let taken = self.stock.borrow_mut().take(frames, order);
@@ -216,7 +218,7 @@ impl Server {
                 return self.give(asker, tag, ranges).await;
             }
             drop(step);
-            if frames > LEASE_MAX {
+            if is_large {
                 self.is_within_quota(asker, frames).await?;
             }
             let until = gathering.as_ref().map(|gathering| gathering.until);
@@ -225,7 +227,9 @@ impl Server {
                 continue;
             }
             let _waiting = self.member.waits();
-            self.is_within_quota(asker, frames).await?;
+            if !is_large {
+                self.is_within_quota(asker, frames).await?;
+            }
             let gathering = gathering.get_or_insert_with(|| self.begin_gathering());
             if !is_late
                 && (self.gather(frames, order).await || self.assemble_for(gathering, frames, order).await)

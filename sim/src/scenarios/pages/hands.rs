@@ -26,11 +26,12 @@ struct Given {
 pub struct Ledger {
     world: World,
     dress: Dress,
-    given: RefCell<BTreeMap<u32, Given>>,
+    /// Capabilities that processes have.
+    had: RefCell<BTreeMap<u32, Given>>,
     last: RefCell<u32>,
     running: RefCell<BTreeSet<u64>>,
-    /// By their capabilities, what the custodian has at processes: a process's own deletions do not count until it was told.
-    out: RefCell<BTreeMap<u32, Given>>,
+    /// Those that the custodian believes processes to have: what one has deleted by itself is among them until the custodian was told.
+    noted: RefCell<BTreeMap<u32, Given>>,
     /// Processes whose capabilities are for zeroing.
     members: RefCell<BTreeSet<u64>>,
     /// By process, the fewest frames that were free since its request began.
@@ -44,10 +45,10 @@ impl Ledger {
         Rc::new(Ledger {
             world: world.clone(),
             dress,
-            given: RefCell::default(),
+            had: RefCell::default(),
             last: RefCell::default(),
             running: RefCell::default(),
-            out: RefCell::default(),
+            noted: RefCell::default(),
             members: RefCell::default(),
             fewest: RefCell::default(),
             written: RefCell::default(),
@@ -59,10 +60,10 @@ impl Ledger {
         self.members.borrow_mut().insert(process);
     }
 
-    /// Frames that no process holds, but members to zero them.
+    /// Frames that by the custodian's notes no process holds, but members to zero them.
     fn free(&self) -> u64 {
-        let (out, members) = (self.out.borrow(), self.members.borrow());
-        let held = out.values().filter(|given| !members.contains(&given.process));
+        let (noted, members) = (self.noted.borrow(), self.members.borrow());
+        let held = noted.values().filter(|given| !members.contains(&given.process));
         FRAMES.saturating_sub(held.map(|given| given.range.count).sum::<u64>())
     }
 
@@ -89,12 +90,12 @@ impl Ledger {
     /// A process has ended, and with it its capabilities.
     pub fn ended(&self, process: u64) {
         self.running.borrow_mut().remove(&process);
-        self.given.borrow_mut().retain(|_, given| given.process != process);
+        self.had.borrow_mut().retain(|_, given| given.process != process);
     }
 
     /// A process uses what it was given: it must be its own, and must read as zeros.
     pub fn uses(&self, process: u64, run: &Run) {
-        let given = self.given.borrow().get(&run.handle).copied();
+        let given = self.had.borrow().get(&run.handle).copied();
         if given.is_none_or(|given| given.process != process || given.range != run.range) {
             self.world.broken(format!("process {process} was told of {run:?}, which it does not have"));
         }
@@ -108,9 +109,9 @@ impl Ledger {
 
     /// A process deletes a capability of its own.
     pub fn delete(&self, process: u64, handle: u32) {
-        let mut given = self.given.borrow_mut();
-        if given.get(&handle).is_some_and(|given| given.process == process) {
-            given.remove(&handle);
+        let mut had = self.had.borrow_mut();
+        if had.get(&handle).is_some_and(|given| given.process == process) {
+            had.remove(&handle);
         }
     }
 }
@@ -140,38 +141,38 @@ impl Hands for SimulatedHands {
     fn give(&mut self, range: Range, process: u64) -> Result<(u32, u32), NotGiven> {
         // Two derivations, and what moves one to the process.
         self.ledger.world.charge("trap", 3);
-        let mut given = self.ledger.given.borrow_mut();
-        if given.len() >= GIVEN_MAX {
+        let mut had = self.ledger.had.borrow_mut();
+        if had.len() >= GIVEN_MAX {
             return Err(NotGiven::TooMany);
         }
         let meets = |given: &&Given| {
             given.range.first < range.first + range.count
                 && range.first < given.range.first + given.range.count
         };
-        if let Some(other) = given.values().find(meets) {
+        if let Some(other) = had.values().find(meets) {
             self.ledger
                 .world
                 .broken(format!("{range:?} is given to {process} while {} has some of it", other.process));
         }
         let mut last = self.ledger.last.borrow_mut();
         *last += 1;
-        given.insert(*last, Given { range, process });
-        self.ledger.out.borrow_mut().insert(*last, Given { range, process });
+        had.insert(*last, Given { range, process });
+        self.ledger.noted.borrow_mut().insert(*last, Given { range, process });
         let free = self.ledger.free();
         self.ledger.fewest.borrow_mut().values_mut().for_each(|fewest| *fewest = free.min(*fewest));
         Ok((*last, *last))
     }
 
     fn is_home(&self, slot: &u32) -> bool {
-        self.ledger.dress.forgets_holders || !self.ledger.given.borrow().contains_key(slot)
+        self.ledger.dress.forgets_holders || !self.ledger.had.borrow().contains_key(slot)
     }
 
     fn take(&mut self, slot: &u32) -> bool {
         // A look whether it is home, and its deletion.
         self.ledger.world.charge("trap", 2);
-        self.ledger.out.borrow_mut().remove(slot);
+        self.ledger.noted.borrow_mut().remove(slot);
         if !self.ledger.dress.forgets_holders {
-            self.ledger.given.borrow_mut().remove(slot);
+            self.ledger.had.borrow_mut().remove(slot);
         }
         true
     }
