@@ -56,6 +56,7 @@ pub const GUESTS: &[Guest] = &[
     Guest { package: "fos-fault", kind: Kind::User },
     Guest { package: "fos-hostile", kind: Kind::User },
     Guest { package: "fos-peers", kind: Kind::User },
+    Guest { package: "fos-structures-test", kind: Kind::User },
     Guest { package: "fos-tasks", kind: Kind::User },
     Guest { package: "fos-bench-kernel", kind: Kind::User },
 ];

@@ -9,6 +9,7 @@ mod crew;
 pub mod dpool;
 mod echo;
 mod fleet;
+pub(crate) mod handles;
 mod hostile;
 mod naming;
 mod naming_follower;
@@ -80,6 +81,7 @@ pub const SCENARIOS: &[Scenario] = &[
     buddy::SCENARIO,
     sharded_map::SCENARIO,
     search::SCENARIO,
+    handles::SCENARIO,
     hostile::SCENARIO,
     poison::SCENARIO,
     watchdog::SCENARIO,

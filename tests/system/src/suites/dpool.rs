@@ -9,8 +9,13 @@ use crate::suites::sim;
 use std::time::Duration;
 
 /// What is swept in the simulator: in CI and when it may take long.
-const SWEPT: [(&str, u64, u64); 4] =
-    [("dpool", 150, 5_000), ("buddy", 150, 5_000), ("sharded-map", 150, 5_000), ("search", 100, 2_000)];
+const SWEPT: [(&str, u64, u64); 5] = [
+    ("dpool", 150, 5_000),
+    ("buddy", 150, 5_000),
+    ("sharded-map", 150, 5_000),
+    ("search", 100, 2_000),
+    ("handles", 150, 5_000),
+];
 /// Ends a machine that hangs.
 const WITHIN: Duration = Duration::from_secs(180);
 /// What the search says on the machine, in this order, with its own numbers between.
@@ -22,12 +27,26 @@ const SEARCH_SAYS: &[&[&str]] = &[
     &["the fleet has 3 members again"],
 ];
 
+/// What the image `structures` says on the machine, in this order.
+const STRUCTURES_SAYS: &[&[&str]] = &[
+    &["the fleet has 3 members"],
+    &["was ended under load"],
+    &["keys of each map were written"],
+    &["the strong map has all that it acknowledged"],
+    &["calls for handles were answered as they must be"],
+    &["all 32 handles are there, once"],
+    &["the fleet has 3 members again"],
+    &["3 members have the same in the eventual map"],
+    &["the strong map has all that it acknowledged"],
+];
+
 /// The crates whose unit tests belong here, and not to the suite `kernel`.
-pub const LIBRARIES: [&str; 7] = [
+pub const LIBRARIES: [&str; 8] = [
     "fos-buddy",
     "fos-carrier",
     "fos-container",
     "fos-dpool",
+    "fos-handles",
     "fos-lending",
     "fos-search",
     "fos-sharded-map",
@@ -43,6 +62,14 @@ pub fn run(runner: &mut Runner) {
         });
     }
     runner.test("on the machine: a search is exact, and a member is ended in the middle", searched);
+    runner.test("on the machine: handles and maps keep their word, and a member is ended under load", kept);
+}
+
+fn kept() -> Outcome {
+    let said =
+        Fos::new(&["run", "--quiet", "--image", "structures", "--accel", "tcg"]).within(WITHIN).run()?;
+    said.expect_status(0)?;
+    said.expect_lines(STRUCTURES_SAYS)
 }
 
 fn searched() -> Outcome {
