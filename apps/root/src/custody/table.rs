@@ -69,14 +69,36 @@ impl<S> Table<S> {
     /// one where that has the fewest rows.
     pub fn block(&self, keeper: u64, order: u8) -> Vec<Row> {
         let Some(size) = 1u64.checked_shl(order.into()) else { return Vec::new() };
+        let sums = self.sums(keeper);
         let starts = self.extents.iter().flat_map(|(first, extent)| {
             // The block that the row begins in, and the first that begins in the row: if there is room for another, that one is
             // whole in the row too.
             let within = first.checked_next_multiple_of(size);
             [Some(first & !(size - 1)), within.filter(|start| *start < first + extent.count)]
         });
-        let blocks = starts.flatten().filter_map(|start| self.lacking(keeper, start, size));
-        blocks.min_by_key(Vec::len).unwrap_or_default()
+        let blocks = starts.flatten().filter_map(|start| Some((lacking(&sums, start, size)?, start)));
+        let best = blocks.min_by_key(|(rows, _)| *rows);
+        best.and_then(|(_, start)| self.lacking(keeper, start, size)).unwrap_or_default()
+    }
+
+    /// For each row what those up to it come to, so that a block is looked at without going through its rows.
+    fn sums(&self, keeper: u64) -> Vec<Sum> {
+        let mut sum = Sum::default();
+        let sums = self.extents.iter().map(|(&first, extent)| {
+            let is_held = matches!(extent.state, State::Held { .. });
+            let is_kept =
+                matches!(extent.state, State::Free { keeper: Some(kept_by), .. } if kept_by == keeper);
+            sum = Sum {
+                first,
+                end: first + extent.count,
+                breaks: sum.breaks + usize::from(sum.end != first) + usize::from(is_held),
+                is_held,
+                lacking: sum.lacking + usize::from(!is_kept),
+                is_kept,
+            };
+            sum
+        });
+        sums.collect()
     }
 
     /// What this member does not keep of these frames; none if somebody holds some.
@@ -268,6 +290,28 @@ impl<S> Table<S> {
         }
         self.extents.insert(first, Extent { count: end - first, state });
     }
+}
+
+/// A row, and what it and those before it come to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    first: u64,
+    end: u64,
+    /// Rows that a process holds, and gaps before rows.
+    breaks: usize,
+    is_held: bool,
+    /// Rows that the asker does not keep.
+    lacking: usize,
+    is_kept: bool,
+}
+
+/// How many rows the asker lacks of a block; none if a process holds some of it, or not all of it is in the table.
+fn lacking(sums: &[Sum], start: u64, size: u64) -> Option<usize> {
+    let end = start.checked_add(size)?;
+    let of = |frame: u64| sums.partition_point(|sum| sum.first <= frame).checked_sub(1);
+    let (one, last) = (sums.get(of(start)?)?, sums.get(of(end - 1)?)?);
+    let is_whole = start < one.end && end <= last.end && one.breaks == last.breaks && !one.is_held;
+    is_whole.then(|| last.lacking - one.lacking + usize::from(!one.is_kept))
 }
 
 /// Counts the aligned blocks of an area, each as large as can be, by their orders.
