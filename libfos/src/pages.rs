@@ -9,7 +9,7 @@ mod growing;
 pub use growing::{BATCH, Growing};
 
 use alloc::vec::Vec;
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 
 use fos_abi::Error;
 use fos_abi::capability::Handle;
@@ -76,6 +76,7 @@ pub fn order_of(frames: u64) -> u8 {
 pub struct Supply<C> {
     client: PagesClient<C>,
     last_tag: Cell<u64>,
+    untold: RefCell<Vec<Run>>,
 }
 
 /// The lane of a program's own memory; a program numbers its further ones from 2 on.
@@ -86,12 +87,13 @@ pub const LANE_OF_PAGER: u16 = 1;
 impl<C: Caller> Supply<C> {
     /// By this way of calling, to a member that is there, or to whom the way itself leads.
     pub fn new(caller: C, member: Address, lane: u16) -> Supply<C> {
-        Supply { client: PagesClient::new(caller, member), last_tag: Cell::new(u64::from(lane) << 48) }
+        Supply::with_tag(caller, member, u64::from(lane) << 48)
     }
 
     /// One that goes on after this tag, for who asks several members the same.
     pub(crate) fn with_tag(caller: C, member: Address, last_tag: u64) -> Supply<C> {
-        Supply { client: PagesClient::new(caller, member), last_tag: Cell::new(last_tag) }
+        let (last_tag, untold) = (Cell::new(last_tag), RefCell::default());
+        Supply { client: PagesClient::new(caller, member), last_tag, untold }
     }
 
     /// How it asks.
@@ -108,6 +110,8 @@ impl<C: Caller> Supply<C> {
             order,
         };
         self.last_tag.set(wanted.tag);
+        // What is not home yet counts against the quota. If nobody hears it now either, the answer to this says so.
+        let _ = self.tell().await;
         // The same tag: what was given already is not given twice.
         let answer = again(|| self.client.allocate(wanted)).await?;
         let count: u64 = answer.iter().map(|run| run.range.count).sum();
@@ -127,10 +131,27 @@ impl<C: Caller> Supply<C> {
         }
     }
 
-    /// Gives runs back, with all that was made of them.
+    /// Gives runs back, with all that was made of them. If the fleet can't be told, it is with the next request: they are not the
+    /// program's any more.
     pub async fn give_back(&self, runs: &[Run]) -> Result<(), SupplyError> {
         give_up(runs)?;
-        self.tell_given_up(runs).await
+        self.untold.borrow_mut().extend_from_slice(runs);
+        self.tell().await
+    }
+
+    /// Tells the fleet of what was given up and it has not heard of.
+    async fn tell(&self) -> Result<(), SupplyError> {
+        loop {
+            let runs: Vec<Run> = self.untold.borrow().iter().take(RUNS_MAX).copied().collect();
+            if runs.is_empty() {
+                return Ok(());
+            }
+            let told = self.tell_given_up(&runs).await;
+            if !matches!(told, Err(SupplyError::Unreachable(_))) {
+                self.untold.borrow_mut().retain(|run| !runs.contains(run));
+            }
+            told?;
+        }
     }
 
     /// Says which runs were given up. Said twice is as said once.

@@ -38,6 +38,8 @@ pub struct FromFleet {
     path: Path,
     member: Option<Address>,
     last_tag: u64,
+    /// What was given up, and the fleet has not heard of.
+    untold: Vec<Run>,
 }
 
 impl FromFleet {
@@ -46,7 +48,8 @@ impl FromFleet {
         let root = Root::of_program(start)?;
         let blocking = Blocking::create(&mut memory, root.identity, root.clock)?;
         let last_tag = u64::from(LANE_OF_PAGER) << 48;
-        Ok(FromFleet { root, memory, blocking, path: Path::new(NAME)?, member: None, last_tag })
+        let (path, untold) = (Path::new(NAME)?, Vec::new());
+        Ok(FromFleet { root, memory, blocking, path, member: None, last_tag, untold })
     }
 
     fn member(&mut self, deadline: Deadline) -> Result<Address, SupplyError> {
@@ -57,6 +60,15 @@ impl FromFleet {
         let member = found.map_err(|_| SupplyError::Unreachable(CallError::NotFound))?;
         self.member = Some(member);
         Ok(member)
+    }
+
+    fn tell(&mut self) -> Result<(), SupplyError> {
+        let untold = core::mem::take(&mut self.untold);
+        let told = self.ask(async |supply| supply.tell_given_up(&untold).await);
+        if matches!(told, Err(SupplyError::Unreachable(_))) {
+            self.untold = untold;
+        }
+        told
     }
 
     /// Asks a member, and another one when that one is not there any more or sends elsewhere; the same each time.
@@ -84,6 +96,10 @@ impl FromFleet {
 
 impl Larder for FromFleet {
     fn fetch(&mut self, frames: u64) -> Result<Vec<Run>, SupplyError> {
+        if !self.untold.is_empty() {
+            // What is not home yet counts against the quota. If nobody hears it now either, the answer to this says so.
+            let _ = self.tell();
+        }
         let mut frames = frames;
         loop {
             let fetched = self.ask(async |supply| supply.fetch(frames, 0).await);
@@ -100,6 +116,7 @@ impl Larder for FromFleet {
     fn give_back(&mut self, runs: &[Run]) -> Result<(), SupplyError> {
         // Whoever is asked, and however often: what is given up is given up once.
         give_up(runs)?;
-        self.ask(async |supply| supply.tell_given_up(runs).await)
+        self.untold.extend_from_slice(runs);
+        self.tell()
     }
 }

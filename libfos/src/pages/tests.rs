@@ -140,3 +140,19 @@ fn what_was_given_up_is_said_again_when_no_answer_came_and_nothing_is_given_up_a
     drop(told);
     assert_eq!(now(supply.tell_given_up(&[run(4)])), Err(SupplyError::BadAnswer));
 }
+
+#[test]
+fn what_nobody_heard_of_is_told_before_the_next_request() {
+    let (supply, played) = supply(vec![Some(Ok(vec![run(8)]))]);
+    let [one, other] = [64, 128].map(|first| Run { handle: 5, range: Range { first, count: 4 } });
+    supply.untold.borrow_mut().push(one);
+    *played.freed.borrow_mut() = vec![None; TRIES as usize];
+    assert_eq!(now(supply.tell()), Err(SupplyError::Unreachable(CallError::PeerLost)));
+    supply.untold.borrow_mut().push(other);
+    // The first was heard after all.
+    *played.freed.borrow_mut() = vec![Some(vec![Freed::NotYours, Freed::Done])];
+    assert_eq!(now(supply.fetch(8, 0)), Ok(vec![run(8)]));
+    assert_eq!(played.told.borrow().len(), TRIES as usize + 1);
+    assert!(supply.untold.borrow().is_empty());
+    assert_eq!(now(supply.tell()), Ok(()));
+}
