@@ -136,7 +136,7 @@ pub enum Refusal {
     NoProcess,
     /// The process would hold more than it may.
     OverLimit,
-    /// The custodian's table, or the kernel's, has no room for more ranges.
+    /// The process would hold more ranges than one may, or the custodian's table, or the kernel's, has no room for more.
     TooMany,
     /// The process's own table has no room for one more capability.
     NoRoom,
@@ -151,7 +151,7 @@ impl core::fmt::Display for Refusal {
             Refusal::NotKept => "the asker does not keep all of these frames",
             Refusal::NoProcess => "no such process runs",
             Refusal::OverLimit => "the process would hold more frames than it may",
-            Refusal::TooMany => "no more ranges can be told apart: give out larger ones",
+            Refusal::TooMany => "the process, or all of them, hold too many ranges: give out larger ones",
             Refusal::NoRoom => "the process's table has no room for one more capability",
         })
     }

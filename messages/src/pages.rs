@@ -52,7 +52,7 @@ pub enum PagesError {
     OverQuota,
     /// No frames are wanted, or no whole number of blocks, or larger ones than [`ORDER_MAX`], or too many runs are named.
     BadRequest,
-    /// So many runs are given out that no more can be told apart: ask for larger ones.
+    /// The process holds as many runs as one may, or all of them hold as many as can be told apart: ask for larger ones.
     TooManyRuns,
     /// The process has no room for the capabilities, is not one that root started, or has ended.
     NoProcess,
@@ -68,7 +68,9 @@ impl core::fmt::Display for PagesError {
             PagesError::BadRequest => {
                 "no such request can be met: no frames, no whole blocks, or too many runs"
             }
-            PagesError::TooManyRuns => "too many runs are given out: ask for larger ones",
+            PagesError::TooManyRuns => {
+                "this process, or all of them, hold too many runs: give some back, or ask for larger ones"
+            }
             PagesError::NoProcess => "the process can't be given capabilities",
             PagesError::BadKey => "the key is not the fleet's",
         })

@@ -10,8 +10,9 @@ use core::cell::RefCell;
 use fos_abi::boot::ROOT_TABLE_FRAMES;
 use fos_abi::capability::{Handle, Rights};
 use fos_abi::limits::SLOTS_PER_FRAME;
+use fos_abi::mailbox::SHARE;
 use fos_abi::{Error, Identity};
-use fos_messages::custody::{CustodyDispatcher, CustodyInterface, CustodyNewsClient, Range};
+use fos_messages::custody::{CustodyDispatcher, CustodyInterface, CustodyNewsClient, RANGES_MAX, Range};
 use fos_messages::rpc::wire::Unwritable;
 use fos_messages::rpc::{
     Address, AnswerBody, Answered, CallError, Caller, Context, Envelope, Interface, Kind, Operation,
@@ -26,6 +27,10 @@ use crate::program::{PROGRAMS_MAX, SLOTS_PER_PROGRAM};
 /// Ranges that may be held at once: each takes a slot of root's table. Programs need theirs, and root some of its own.
 const GIVEN_MAX: usize =
     ROOT_TABLE_FRAMES * SLOTS_PER_FRAME - PROGRAMS_MAX * SLOTS_PER_PROGRAM - SLOTS_OF_ROOT;
+/// Of these, what is kept for members of `pages`, who hold [`RANGES_MAX`] at a time, and as many again, while they zero them.
+const LEASED: usize = 16 * RANGES_MAX;
+/// Of the others, what one process may hold: as of the slots of a mailbox.
+const SHARE_MAX: usize = (GIVEN_MAX - LEASED) / SHARE;
 /// What root was given at boot, its mailboxes, and what it derives for a moment.
 const SLOTS_OF_ROOT: usize = 64;
 
@@ -81,11 +86,17 @@ impl Hands for KernelHands {
         self.spaces.contains_key(&process)
     }
 
+    fn room(&self, is_lease: bool) -> usize {
+        let kept = if is_lease { 0 } else { LEASED };
+        (GIVEN_MAX - kept).saturating_sub(self.given)
+    }
+
+    fn share(&self) -> usize {
+        SHARE_MAX
+    }
+
     fn give(&mut self, range: Range, process: u64) -> Result<(Handle, u32), NotGiven> {
         let space = *self.spaces.get(&process).ok_or(NotGiven::NoProcess)?;
-        if self.given >= GIVEN_MAX {
-            return Err(NotGiven::TooMany);
-        }
         let (slot, child) = self.derive(range).map_err(|_| NotGiven::TooMany)?;
         match calls::cap_give(space, child) {
             Ok(there) => {

@@ -65,6 +65,13 @@ impl Server {
         });
     }
 
+    /// Waits until it is known how many frames there are: what a process may have is a share of them.
+    pub(crate) async fn knows_totals(&self) {
+        while self.totals.get().frames == 0 {
+            self.runtime.sleep(AGAIN_AFTER).await;
+        }
+    }
+
     /// Reads in the custodian's table what is kept here. Nothing may be on its way to or from it meanwhile.
     async fn recount(&self) {
         self.begin_count().await;

@@ -71,6 +71,7 @@ pub async fn run(process: Process) -> Result<(), String> {
     }
     server.begin_homecoming();
     server.begin_cleaning();
+    server.knows_totals().await;
     member.open().await.map_err(|error| error.to_string())?;
     member.last().await;
     server.leave().await;

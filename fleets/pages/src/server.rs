@@ -218,8 +218,8 @@ impl Server {
                 return self.give(asker, tag, ranges).await;
             }
             drop(step);
-            if is_large {
-                self.is_within_quota(asker, frames).await?;
+            if is_large && !self.is_within_quota(asker, frames).await? {
+                return self.refuse(asker, tag, PagesError::OverQuota).await;
             }
             let until = gathering.as_ref().map(|gathering| gathering.until);
             let is_late = until.is_some_and(|until| self.runtime.port().now() > until);
@@ -227,8 +227,8 @@ impl Server {
                 continue;
             }
             let _waiting = self.member.waits();
-            if !is_large {
-                self.is_within_quota(asker, frames).await?;
+            if !is_large && !self.is_within_quota(asker, frames).await? {
+                return self.refuse(asker, tag, PagesError::OverQuota).await;
             }
             let gathering = gathering.get_or_insert_with(|| self.begin_gathering());
             if !is_late
@@ -237,7 +237,7 @@ impl Server {
                 continue;
             }
             if !self.custody.has_blocks(frames, order).await.unwrap_or(true) {
-                return self.refuse(asker, tag).await;
+                return self.refuse(asker, tag, PagesError::OutOfMemory).await;
             }
             if is_late {
                 // Whoever has them does not answer, or has ended and is not buried yet, or gathers itself.
@@ -302,22 +302,23 @@ impl Server {
         }
     }
 
-    /// The custodian, who knows of all frames, has not enough. Unless an earlier member gave it already, and its answer was lost.
-    async fn refuse(&self, asker: u64, tag: u64) -> Result<Vec<Run>, Instead<PagesError>> {
-        if let Ok(given) = self.custody.give(asker, tag, Vec::new(), 0).await {
-            return Ok(given.runs);
+    /// The custodian, who knows of all frames and quotas, has not enough for it. Unless an earlier member gave it already, and its
+    /// answer was lost.
+    async fn refuse(&self, asker: u64, tag: u64, why: PagesError) -> Result<Vec<Run>, Instead<PagesError>> {
+        match self.custody.give(asker, tag, Vec::new(), 0).await {
+            Ok(given) => Ok(given.runs),
+            Err(CallError::Refused(_)) => {
+                self.count(|figures| figures.refused += 1);
+                Err(why.into())
+            }
+            Err(_) => Err(Instead::NotNow),
         }
-        self.count(|figures| figures.refused += 1);
-        Err(PagesError::OutOfMemory.into())
     }
 
-    async fn is_within_quota(&self, asker: u64, frames: u64) -> Result<(), Instead<PagesError>> {
+    async fn is_within_quota(&self, asker: u64, frames: u64) -> Result<bool, Instead<PagesError>> {
         let Ok(account) = self.custody.account(asker).await else { return Err(Instead::NotNow) };
         let limit = if account.limit == u64::MAX { self.limit() } else { account.limit };
-        if account.frames.saturating_add(frames) > limit {
-            return Err(PagesError::OverQuota.into());
-        }
-        Ok(())
+        Ok(account.frames.saturating_add(frames) <= limit)
     }
 
     /// Clean frames that are to be had for so many: all of them again if what is here is in too small blocks.

@@ -39,6 +39,9 @@ impl Stock {
 
     /// Takes so many clean frames in blocks of at least this order and at most [`RUNS_MAX`] runs: all of them, or none.
     pub fn take(&mut self, frames: u64, order: u8) -> Option<Vec<Range>> {
+        if frames > self.clean.frames() {
+            return None;
+        }
         let fits = |runs: &Vec<Range>| runs.iter().map(|run| run.count).sum::<u64>() == frames;
         let exact = joined(self.clean.take_some(frames, order, usize::MAX));
         if fits(&exact) && exact.len() <= RUNS_MAX {

@@ -1,12 +1,12 @@
 //! The fleet `pages` with a custodian: clients want memory and give it back at random, one of them takes all that it can get, one
-//! asks for what is not its own, while members and clients end, stall, are slow or full at any message. The members are
+//! takes many ranges, all ask for what is not their own, while members and clients end, stall, are slow or full at any message. The members are
 //! `fos-pages`' own, and so is the custodian's table root's; what stands here is who starts them, and an eye on every frame.
 //!
 //! Naming has the first three cores, whoever starts the fleet the next, then the clients; the last is root's, and the others are
 //! the members'.
 //!
 //! What must hold: no frame is with two processes; nobody is given a frame that another wrote and nobody zeroed; a quota is never
-//! exceeded; nobody gets rid of a frame that is not its own; every client that lives comes to its end beside the hog; and when
+//! exceeded, nor said to be; nobody is refused a range because another has many; nobody gets rid of a frame that is not its own; every client that lives comes to its end beside the hog; and when
 //! all is given back, the members that live keep all frames, each once.
 
 mod client;
@@ -100,6 +100,7 @@ pub(super) struct Seen {
     pub allocations: Cell<u64>,
     pub out_of_memory: Cell<u64>,
     pub over_quota: Cell<u64>,
+    pub too_many_runs: Cell<u64>,
     pub refused: Cell<u64>,
     pub grown: Cell<u64>,
     pub lost: Cell<u64>,
@@ -235,6 +236,7 @@ impl Course for Pages {
             figure("allocations", &seen.allocations, "requests"),
             figure("out_of_memory", &seen.out_of_memory, "requests"),
             figure("over_quota", &seen.over_quota, "requests"),
+            figure("too_many_runs", &seen.too_many_runs, "requests"),
             figure("refused", &seen.refused, "requests"),
             figure("grown", &seen.grown, "members"),
             figure("lost", &seen.lost, "members"),

@@ -22,6 +22,7 @@ fn the_hog_is_refused_and_everybody_comes_to_an_end() {
         assert!(of(report, "out_of_memory") + of(report, "over_quota") > 0.0, "{}", report.replay);
     }
     assert!(sum("out_of_memory") > 10.0 && sum("over_quota") > 5.0 && sum("refused") > 50.0);
+    assert!(sum("too_many_runs") > 50.0, "the hoarder has not come to its share");
     assert_eq!(sum("lost"), 0.0);
 }
 
@@ -71,13 +72,15 @@ fn planted_errors_of_pages_are_caught() {
         );
         setup.run(None).failure.unwrap_or_else(|| panic!("nothing was found wrong: {scenario:?}"))
     };
+    // What is lost is missed at the end, unless somebody waits for it until then.
+    let lost: &[&str] = &["members keep", "it has not ended"];
     for (scenario, found) in [
-        (&FORGETS_TO_CLEAN, "reads in frame"),
-        (&FORGETS_HOLDERS, "a frame that is not given up"),
-        (&HEARS_NO_ENDS, "members keep"),
-        (&LOSES_THE_DEAD, "members keep"),
+        (&FORGETS_TO_CLEAN, &["reads in frame"][..]),
+        (&FORGETS_HOLDERS, &["a frame that is not given up"]),
+        (&HEARS_NO_ENDS, lost),
+        (&LOSES_THE_DEAD, lost),
     ] {
         let failure = failure(scenario);
-        assert!(failure.contains(found), "{failure:?} instead of {found:?}");
+        assert!(found.iter().any(|found| failure.contains(found)), "{failure:?} instead of {found:?}");
     }
 }

@@ -48,6 +48,12 @@ pub trait Hands: 'static {
     /// Whether a process with this identity runs.
     fn is_running(&self, process: u64) -> bool;
 
+    /// How many ranges more may be held: by a member that zeroes them (a lease), or by others, for whom fewer are there.
+    fn room(&self, is_lease: bool) -> usize;
+
+    /// How many ranges one process may hold, but for leases.
+    fn share(&self) -> usize;
+
     /// Gives a process a capability of a range, as the handle that it then has.
     fn give(&mut self, range: Range, process: u64) -> Result<(Self::Slot, u32), NotGiven>;
 
@@ -61,13 +67,20 @@ pub trait Hands: 'static {
     fn tell(&mut self, news: &Address);
 }
 
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+struct Holding {
+    account: Account,
+    ranges: usize,
+}
+
 /// The frames that are in custody.
 #[derive(Debug)]
 pub struct Custodian<H: Hands> {
     /// What is done by.
     pub hands: H,
     table: Table<H::Slot>,
-    accounts: BTreeMap<u64, Account>,
+    accounts: BTreeMap<u64, Holding>,
     /// The firsts of what each process was given under each tag, as far as it still holds them.
     tags: BTreeMap<(u64, u64), Vec<u64>>,
     subscribers: BTreeMap<u64, Address>,
@@ -111,7 +124,17 @@ impl<H: Hands> Custodian<H> {
 
     /// What a process has.
     pub fn account(&self, process: u64) -> Account {
-        self.accounts.get(&process).copied().unwrap_or(Account { frames: 0, limit: u64::MAX })
+        self.holding(process).account
+    }
+
+    fn holding(&self, process: u64) -> Holding {
+        let nothing = Holding { account: Account { frames: 0, limit: u64::MAX }, ranges: 0 };
+        self.accounts.get(&process).copied().unwrap_or(nothing)
+    }
+
+    /// Whether a process may hold so many ranges more: frames are not all that it could take from everybody.
+    fn has_room(&self, holding: &Holding, more: usize, is_lease: bool) -> bool {
+        more <= self.hands.room(is_lease) && (is_lease || holding.ranges + more <= self.hands.share())
     }
 
     /// A process has ended: what it had is nobody's.
@@ -190,17 +213,22 @@ impl<H: Hands> Custodian<H> {
         if !self.hands.is_running(process) {
             return Err(Refusal::NoProcess);
         }
-        let account = self.account(process);
+        let (holding, is_lease) = (self.holding(process), process == keeper);
+        let account = holding.account;
         let more: u64 = ranges.iter().map(|range| range.count).sum();
         let limit = if account.limit == u64::MAX { limit } else { account.limit };
         if account.frames.saturating_add(more) > limit {
             return Err(Refusal::OverLimit);
         }
+        if !self.has_room(&holding, ranges.len(), is_lease) {
+            return Err(Refusal::TooMany);
+        }
         if !self.accounts.contains_key(&process) && self.accounts.len() >= ACCOUNTS_MAX {
             return Err(Refusal::TooMany);
         }
-        let runs = self.give_all(process, ranges, process == keeper)?;
-        self.accounts.insert(process, Account { frames: account.frames + more, ..account });
+        let runs = self.give_all(process, ranges, is_lease)?;
+        let account = Account { frames: account.frames + more, ..account };
+        self.accounts.insert(process, Holding { account, ranges: holding.ranges + ranges.len() });
         self.tags.insert((process, tag), ranges.iter().map(|range| range.first).collect());
         Ok(Given { runs, is_repeated: false, free: self.totals().free })
     }
@@ -254,8 +282,9 @@ impl<H: Hands> Custodian<H> {
         let Some(range) = self.table.take(first, take, Some(keeper), is_clean) else {
             return Return::StillOut;
         };
-        if let Some(account) = self.accounts.get_mut(&process) {
+        if let Some(Holding { account, ranges }) = self.accounts.get_mut(&process) {
             account.frames = account.frames.saturating_sub(range.count);
+            *ranges = ranges.saturating_sub(1);
             if account.frames == 0 && account.limit == u64::MAX {
                 self.accounts.remove(&process);
             }
@@ -283,8 +312,8 @@ impl<H: Hands> Custodian<H> {
         if !self.accounts.contains_key(&process) && self.accounts.len() >= ACCOUNTS_MAX {
             return Err(Refusal::TooMany);
         }
-        let account = self.account(process);
-        self.accounts.insert(process, Account { limit: frames, ..account });
+        let Holding { account, ranges } = self.holding(process);
+        self.accounts.insert(process, Holding { account: Account { limit: frames, ..account }, ranges });
         Ok(())
     }
 }

@@ -11,8 +11,10 @@ const FRAMES: u64 = 48;
 const FIRST: u64 = 1000;
 const MEMBERS: std::ops::Range<u64> = 1..4;
 const PROCESSES: std::ops::Range<u64> = 10..13;
-/// Gifts that fit the kernel's table in these tests.
+/// Gifts that fit the kernel's table in these tests, those of them that are for leases, and what one process may have.
 const SLOTS: usize = 12;
+const LEASED: usize = 2;
+const SHARE: usize = 6;
 
 /// Who has what, and what each gave up.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ struct Fake {
     given: BTreeMap<u64, (Range, u64)>,
     dropped: BTreeSet<u64>,
     ended: BTreeSet<u64>,
+    /// After so many gifts one fails.
+    fails_after: Option<usize>,
     last: u64,
     told: usize,
 }
@@ -29,8 +33,14 @@ impl Hands for Fake {
     fn is_running(&self, process: u64) -> bool {
         !self.ended.contains(&process)
     }
+    fn room(&self, is_lease: bool) -> usize {
+        (SLOTS - if is_lease { 0 } else { LEASED }).saturating_sub(self.given.len())
+    }
+    fn share(&self) -> usize {
+        SHARE
+    }
     fn give(&mut self, range: Range, process: u64) -> Result<(u64, u32), NotGiven> {
-        if self.given.len() >= SLOTS {
+        if self.fails_after.is_some_and(|most| self.given.len() >= most) {
             return Err(NotGiven::TooMany);
         }
         self.last += 1;
@@ -182,7 +192,12 @@ impl World {
         let more: u64 = ranges.iter().map(|range| range.count).sum();
         let limit = self.limits.get(&process).copied().unwrap_or(30);
         let is_within = self.held(process) + more <= limit;
-        let has_slots = self.custodian.hands.given.len() + ranges.len() <= SLOTS;
+        let given = self.custodian.hands.given.values();
+        let own = given.clone().filter(|(_, to)| *to == process).count();
+        let has_slots = match process == member {
+            true => given.len() + ranges.len() <= SLOTS,
+            false => given.len() + ranges.len() <= SLOTS - LEASED && own + ranges.len() <= SHARE,
+        };
         let before = self.custodian.hands.given.len();
         match self.custodian.give(member, (process, tag), ranges, 30) {
             Ok(given) if given.is_repeated => {
@@ -381,15 +396,38 @@ fn who_subscribed_is_told_of_what_nobody_has() {
 #[test]
 fn all_or_nothing_is_given() {
     let mut custodian = whole(1);
-    for tag in 0..SLOTS as u64 - 1 {
-        custodian.give(1, (10, tag), &[Range { first: FIRST + tag, count: 1 }], 30).unwrap();
-    }
+    custodian.hands.fails_after = Some(1);
     let two = [20, 22].map(|at| Range { first: FIRST + at, count: 2 });
     assert_eq!(custodian.give(1, (10, 99), &two, 30), Err(Refusal::TooMany));
-    assert_eq!(custodian.hands.given.len(), SLOTS - 1);
+    assert_eq!(custodian.hands.given.len(), 0);
+    assert_eq!(custodian.account(10).frames, 0);
     assert_eq!(custodian.give(1, (10, 99), &[two[0], two[0]], 30), Err(Refusal::BadRange));
     let beyond = Range { first: u64::MAX, count: 2 };
     assert_eq!(custodian.give(1, (10, 99), &[beyond], 30), Err(Refusal::BadRange));
     assert_eq!(custodian.give(2, (10, 99), &two[..1], 30), Err(Refusal::NotKept));
-    assert_eq!(custodian.give(1, (10, 99), &two[..1], 12), Err(Refusal::OverLimit));
+    assert_eq!(custodian.give(1, (10, 99), &two[..1], 1), Err(Refusal::OverLimit));
+}
+
+#[test]
+fn who_takes_single_frames_without_end_takes_them_from_nobody_else() {
+    let mut custodian = whole(1);
+    let single = |at: u64| [Range { first: FIRST + at, count: 1 }];
+    let hoard = |custodian: &mut Custodian<Fake>, process| {
+        let given =
+            (0..FRAMES).take_while(|at| custodian.give(1, (process, *at), &single(*at), FRAMES).is_ok());
+        given.count()
+    };
+    assert_eq!(hoard(&mut custodian, 10), SHARE);
+    // It deletes what it was given, and does not say so: its slots stay taken, and nobody else's.
+    custodian.hands.dropped.extend(1..=SHARE as u64);
+    custodian.give(1, (11, 0), &single(20), FRAMES).unwrap();
+    // Also when many do so a member can zero frames.
+    let more =
+        (30..).map(|at| custodian.give(1, (11 + at % 2, at), &single(at), FRAMES)).take_while(Result::is_ok);
+    assert_eq!(SHARE + 1 + more.count(), SLOTS - LEASED);
+    assert!(custodian.give(1, (1, 0), &single(45), FRAMES).is_ok());
+    // What is told of comes home.
+    custodian.take_home(1, 1, &[FIRST + 45], true, true).unwrap();
+    custodian.take_home(1, 10, &[FIRST], false, false).unwrap();
+    assert!(custodian.give(1, (10, 99), &single(46), FRAMES).is_ok());
 }

@@ -1,8 +1,9 @@
 //! A client: wants memory and gives it back at random. One is a hog, which takes what it can get before it gives anything back;
-//! one has a quota; each asks now and then for what is not its own, and must not get it.
+//! one has a quota; one takes single frames and does not say when it has given them up, so that the custodian has to remember more and
+//! more ranges; the others ask now and then for what is not their own, and must not get it.
 
-use super::hands::Ledger;
-use super::{KEY, LOOK_EVERY, PATIENCE, Seen};
+use super::hands::{Ledger, SHARE_MAX};
+use super::{FRAMES, KEY, LOOK_EVERY, PATIENCE, Seen};
 use crate::Random;
 use crate::world::{Process, World};
 use fos_messages::names::{DirectoryKey, Path};
@@ -13,9 +14,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The hog among the clients, and the one with a quota.
+/// The hog among the clients, the one with a quota, and the one with many ranges.
 const HOG: u32 = 0;
 const LIMITED: u32 = 1;
+const HOARDER: u32 = 2;
+/// Single frames that the hoarder takes in a round.
+const HOARDED: u64 = 2;
 /// The quota, in frames.
 const QUOTA: u64 = 200;
 /// The longest pause between two rounds.
@@ -117,10 +121,11 @@ impl State {
         for round in 0..rounds {
             match self.number {
                 HOG => self.grab(round).await,
+                HOARDER => self.hoard().await,
                 _ => self.one_round().await,
             }
             self.process.runtime.sleep(Duration::from_micros(self.below(PAUSE_US_MAX))).await;
-            if self.below(8) == 0 {
+            if self.number != HOARDER && self.below(8) == 0 {
                 self.ask_for_what_is_not_its_own().await;
             }
         }
@@ -137,6 +142,15 @@ impl State {
                 self.give_back_some(RUNS_MAX).await;
             }
         }
+    }
+
+    /// Takes single frames and deletes what it has of them; that they could come home it says at its end alone.
+    async fn hoard(&self) {
+        for _ in 0..HOARDED {
+            self.allocate(1, 0).await;
+        }
+        let process = self.process.identity.0;
+        self.held.borrow().iter().for_each(|run| self.ledger.delete(process, run.handle));
     }
 
     async fn one_round(&self) {
@@ -179,8 +193,23 @@ impl State {
                     self.ledger.refused(process, frames);
                 }
             }
-            Err(PagesError::OverQuota) => count(&self.seen.over_quota),
-            Err(PagesError::TooManyRuns) => {}
+            Err(PagesError::OverQuota) => {
+                count(&self.seen.over_quota);
+                let held: u64 = self.held.borrow().iter().map(|run| run.range.count).sum();
+                if self.number != LIMITED && held + frames <= FRAMES - FRAMES / 8 {
+                    self.world.broken(format!(
+                        "process {process} has {held} frames, and {frames} were over its quota"
+                    ));
+                }
+            }
+            Err(PagesError::TooManyRuns) => {
+                count(&self.seen.too_many_runs);
+                let held = self.held.borrow().len();
+                if held + RUNS_MAX <= SHARE_MAX {
+                    self.world
+                        .broken(format!("process {process} has {held} ranges, and one more was too many"));
+                }
+            }
             Err(why) => {
                 self.world.broken(format!("process {process} wanted {wanted:?}, and was refused: {why}"))
             }

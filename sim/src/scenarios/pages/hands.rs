@@ -12,8 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Capabilities that may be out at once, as root's table has room for some.
+/// Ranges that may be held at once, as root's table has room for some, those of them that are for leases, and what one process
+/// may hold: few enough that one who takes all that it can comes to its share.
 const GIVEN_MAX: usize = 400;
+const LEASED: usize = 100;
+pub const SHARE_MAX: usize = 60;
 
 /// A capability that is out.
 #[derive(Clone, Copy)]
@@ -138,13 +141,19 @@ impl Hands for SimulatedHands {
         self.ledger.running.borrow().contains(&process)
     }
 
+    fn room(&self, is_lease: bool) -> usize {
+        let kept = if is_lease { 0 } else { LEASED };
+        (GIVEN_MAX - kept).saturating_sub(self.ledger.noted.borrow().len())
+    }
+
+    fn share(&self) -> usize {
+        SHARE_MAX
+    }
+
     fn give(&mut self, range: Range, process: u64) -> Result<(u32, u32), NotGiven> {
         // Two derivations, and what moves one to the process.
         self.ledger.world.charge("trap", 3);
         let mut had = self.ledger.had.borrow_mut();
-        if had.len() >= GIVEN_MAX {
-            return Err(NotGiven::TooMany);
-        }
         let meets = |given: &&Given| {
             given.range.first < range.first + range.count
                 && range.first < given.range.first + given.range.count
