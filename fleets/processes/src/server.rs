@@ -2,7 +2,6 @@
 //! coordinator, for a time, and a child's start or end, for a time.
 
 use crate::ledger::Ledger;
-use crate::record::{Answer, Life, Ticket};
 use crate::table::{Asker, Change, Done};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -10,8 +9,8 @@ use core::ops::Bound;
 use core::time::Duration;
 use fos_messages::names::{DirectoryKey, RequestNumber};
 use fos_messages::processes::{
-    Description, Elsewhere, LISTED_MAX, Pid, ProcessError, ProcessPeers, Processes, Progress, SpawnOrder,
-    Spawned, Statistics, Target, WAIT_WITHIN, Waited, Whom,
+    Description, Elsewhere, LISTED_MAX, ORDER_BYTES_MAX, Pid, ProcessError, ProcessPeers, Processes,
+    Progress, SpawnOrder, Spawned, Statistics, Target, WAIT_WITHIN, Waited, Whom,
 };
 use fos_messages::rpc::{Address, Context, Instead, Never};
 use fos_runtime::Runtime;
@@ -42,22 +41,6 @@ impl Clients {
             done => Ok(done),
         }
     }
-
-    /// What became of a start, if anything has.
-    fn started(&self, asker: Asker, pid: Pid, ticket: Ticket) -> Option<Result<Spawned, ProcessError>> {
-        let table = self.ledger.table()?;
-        let parent = table.process(asker.identity).and_then(|parent| table.records().get(&parent));
-        if let Some(Ok(Some(Answer::Refused(why)))) = parent.map(|parent| parent.answers.find(asker.number)) {
-            return Some(Err(why));
-        }
-        let Some(record) = table.records().get(&pid).filter(|record| record.ticket() == Some(ticket)) else {
-            // Started, ended and waited for already; or this member is behind, and hears of it.
-            let is_over = ticket.0 <= table.head().last_ticket;
-            return is_over.then_some(Ok(Spawned { pid, identity: 0, core: 0 }));
-        };
-        let is_under_way = matches!(record.life, Life::Starting { .. });
-        (!is_under_way).then_some(Ok(Spawned { pid, identity: record.identity, core: record.core }))
-    }
 }
 
 impl Processes for Clients {
@@ -75,6 +58,10 @@ impl Processes for Clients {
     }
 
     async fn spawn(&self, context: Context, number: RequestNumber, order: SpawnOrder) -> Answered<Spawned> {
+        // What waits to be told to all members has to fit their messages.
+        if order.bytes() > ORDER_BYTES_MAX {
+            return Err(ProcessError::TooLong.into());
+        }
         let asker = asker(&context, number);
         let Done::Made(pid, ticket) = self.change(Change::Spawn(asker, order)).await? else {
             return Err(Instead::NotNow);
@@ -82,7 +69,8 @@ impl Processes for Clients {
         let deadline = self.runtime.port().now().after(START_WITHIN);
         while self.runtime.port().now() < deadline {
             let seen = self.ledger.count();
-            if let Some(started) = self.started(asker, pid, ticket) {
+            let became = self.ledger.table().and_then(|table| table.became(asker, pid, ticket));
+            if let Some(started) = became {
                 return Ok(started?);
             }
             self.ledger.changed(seen, START_WITHIN).await;

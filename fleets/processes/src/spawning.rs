@@ -4,7 +4,9 @@ use crate::placement;
 use crate::record::{Answer, Answers, Life, Origin, Record, Ticket};
 use crate::table::{Asker, Done, Outcome, Table};
 use alloc::string::String;
-use fos_messages::processes::{Grouping, MEMORY_FRAMES, ORDER_BYTES_MAX, Pid, ProcessError, SpawnOrder};
+use fos_messages::processes::{
+    Grouping, MEMORY_FRAMES, ORDER_BYTES_MAX, Pid, ProcessError, SpawnOrder, Spawned,
+};
 use fos_messages::rpc::Address;
 
 impl Table {
@@ -95,6 +97,34 @@ impl Table {
         self.take(pid, record);
         self.record(parent)?.answers.keep(asker.number, Answer::Made(pid, ticket));
         Ok(Done::Made(pid, ticket))
+    }
+
+    /// What became of a start that this asker was promised: none as long as it is under way. Who has asked for so much since that what
+    /// it came to is forgotten is told so, if the process is not there to be seen.
+    pub(crate) fn became(
+        &self,
+        asker: Asker,
+        pid: Pid,
+        ticket: Ticket,
+    ) -> Option<Result<Spawned, ProcessError>> {
+        if let Some(record) = self.records.get(&pid).filter(|record| record.ticket() == Some(ticket)) {
+            let is_under_way = matches!(record.life, Life::Starting { .. });
+            return (!is_under_way).then_some(Ok(Spawned {
+                pid,
+                identity: record.identity,
+                core: record.core,
+            }));
+        }
+        if ticket.0 > self.head.last_ticket {
+            // Not heard of here yet.
+            return None;
+        }
+        let parent = self.process(asker.identity).and_then(|parent| self.records.get(&parent));
+        Some(match parent.map(|parent| parent.answers.find(asker.number)) {
+            Some(Ok(Some(Answer::Refused(why))) | Err(why)) => Err(why),
+            // It has ended, and was waited for.
+            _ => Ok(Spawned { pid, identity: 0, core: 0 }),
+        })
     }
 
     pub(crate) fn has_started(&mut self, ticket: Ticket, identity: u64) -> Outcome {

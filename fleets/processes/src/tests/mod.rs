@@ -13,7 +13,12 @@ const LIMITS: Limits = Limits { processes_max: 12, children_max: 4, cores: 3, ke
 
 /// A table with one process that was enrolled: 2, of identity 100.
 fn table() -> Table {
-    let mut table = Table::new(LIMITS);
+    table_within(LIMITS)
+}
+
+/// The same with other bounds.
+fn table_within(limits: Limits) -> Table {
+    let mut table = Table::new(limits);
     let enrolled = table.make(&Change::Enroll { identity: 100, own: Address::default() });
     assert_eq!(enrolled, Ok(Done::Process(Pid(2))));
     table

@@ -293,3 +293,31 @@ fn who_descends_from_a_confined_process_may_not_pass_on_what_the_image_grants() 
     assert!(!trusted, "whatever it says");
     assert!(!spawn_as(below, 1, false).1);
 }
+
+#[test]
+fn a_start_that_failed_is_never_told_as_one_that_went_well() {
+    let mut table = table_within(Limits { processes_max: 64, children_max: 64, ..LIMITS });
+    let spawn = |table: &mut Table, number| {
+        let asker = Asker { identity: 100, number };
+        match table.make(&Change::Spawn(asker, SpawnOrder::of("a", &[]))) {
+            Ok(Done::Made(pid, ticket)) => (asker, pid, ticket),
+            outcome => panic!("{outcome:?}"),
+        }
+    };
+    let (asker, pid, ticket) = spawn(&mut table, 1);
+    assert_eq!(table.became(asker, pid, ticket), None);
+    assert_eq!(table.became(asker, pid, Ticket(ticket.0 + 1)), None, "not heard of yet");
+    table.make(&Change::NotStarted(ticket, ProcessError::NoProgram)).unwrap();
+    assert_eq!(table.became(asker, pid, ticket), Some(Err(ProcessError::NoProgram)));
+    // With so many under way at once the first one's number is forgotten before it has failed.
+    let all: Vec<_> = (2..=ANSWERS_KEPT as u64 + 3).map(|number| spawn(&mut table, number)).collect();
+    let (asker, pid, ticket) = all[0];
+    table.make(&Change::NotStarted(ticket, ProcessError::NoProgram)).unwrap();
+    assert_eq!(table.became(asker, pid, ticket), Some(Err(ProcessError::Forgotten)));
+    let (asker, pid, ticket) = all[1];
+    table.make(&Change::Started(ticket, 500)).unwrap();
+    assert_eq!(
+        table.became(asker, pid, ticket).map(|became| became.map(|spawned| spawned.identity)),
+        Some(Ok(500))
+    );
+}
