@@ -78,7 +78,7 @@ impl<S> Table<S> {
         });
         let blocks = starts.flatten().filter_map(|start| Some((lacking(&sums, start, size)?, start)));
         let best = blocks.min_by_key(|(rows, _)| *rows);
-        best.and_then(|(_, start)| self.lacking(keeper, start, size)).unwrap_or_default()
+        best.map(|(_, start)| self.others_of(keeper, start, start + size)).unwrap_or_default()
     }
 
     /// For each row what those up to it come to, so that a block is looked at without going through its rows.
@@ -101,26 +101,17 @@ impl<S> Table<S> {
         sums.collect()
     }
 
-    /// What this member does not keep of these frames; none if somebody holds some.
-    fn lacking(&self, keeper: u64, start: u64, size: u64) -> Option<Vec<Row>> {
-        let end = start.checked_add(size)?;
-        let (&from, _) = self.extents.range(..=start).next_back()?;
-        let (mut rows, mut next) = (Vec::new(), start);
-        for row in self.rows(from) {
-            let row_end = row.range.end()?;
-            if row.range.first > next || row_end <= next || matches!(row.with, With::Holder(_)) {
-                return None;
-            }
-            let until = row_end.min(end);
-            if row.with != With::Keeper(keeper) {
-                rows.push(Row { range: Range { first: next, count: until - next }, ..row });
-            }
-            next = until;
-            if next == end {
-                return Some(rows);
-            }
-        }
-        None
+    /// The rows of these frames, which are all in the table, that this member does not keep, cut to them.
+    fn others_of(&self, keeper: u64, start: u64, end: u64) -> Vec<Row> {
+        let from = self.extents.range(..=start).next_back().map_or(start, |(first, _)| *first);
+        let rows = self.rows(from).take_while(|row| row.range.first < end);
+        let others = rows.filter(|row| row.with != With::Keeper(keeper));
+        let cut = others.map(|row| {
+            let first = row.range.first.max(start);
+            let until = end.min(row.range.first + row.range.count);
+            Row { range: Range { first, count: until - first }, ..row }
+        });
+        cut.collect()
     }
 
     /// The orders of the aligned blocks that free frames make, those of `order` and above, the largest first. What is held by
