@@ -98,17 +98,21 @@ impl Show {
         Ok(())
     }
 
+    fn holder(&self, eye: &Rc<Eye>) -> Holder {
+        Holder {
+            runtime: self.runtime.clone(),
+            names: self.names.clone(),
+            fleet: self.fleet.clone(),
+            patience: PATIENCE,
+            eye: eye.clone(),
+        }
+    }
+
     /// Clients that take, use and give back handles; and how many of them have not come to their end.
     fn begin_holders(&self) -> (Rc<Eye>, Rc<Cell<u64>>) {
         let (eye, left) = (Rc::<Eye>::default(), Rc::new(Cell::new(HOLDERS)));
         for number in 1..=HOLDERS {
-            let holder = Holder {
-                runtime: self.runtime.clone(),
-                names: self.names.clone(),
-                fleet: self.fleet.clone(),
-                patience: PATIENCE,
-                eye: eye.clone(),
-            };
+            let holder = self.holder(&eye);
             let (over, mut state) = (left.clone(), number * 0x9e37_79b9_7f4a_7c15);
             self.runtime.spawn(Priority::Normal, async move {
                 let draw = |below| {
@@ -157,11 +161,7 @@ impl Show {
                     }
                 }
                 *last = value;
-                // A strong map answers with what it acknowledged.
-                let found = self.read(self.keeping(), Kind::Strong, key).await?;
-                if found != Some(value) {
-                    return Err(format!("strong map: at {key} is {found:?}, and {value} was acknowledged"));
-                }
+                self.is_kept(key, value).await?;
             }
         }
         println!("structures: {KEYS} keys of each map were written {ROUNDS} times");
@@ -186,12 +186,17 @@ impl Show {
         }
     }
 
+    /// A strong map answers with what it acknowledged.
+    async fn is_kept(&self, key: u64, value: u64) -> Result<(), String> {
+        match self.read(self.keeping(), Kind::Strong, key).await? {
+            Some(found) if found == value => Ok(()),
+            found => Err(format!("strong map: at {key} is {found:?}, and {value} was acknowledged")),
+        }
+    }
+
     async fn all_is_written(&self, written: &[u64]) -> Result<(), String> {
         for (key, value) in (0..).zip(written) {
-            let found = self.read(self.keeping(), Kind::Strong, key).await?;
-            if found != Some(*value) {
-                return Err(format!("strong map: at {key} is {found:?}, and {value} was acknowledged"));
-            }
+            self.is_kept(key, *value).await?;
         }
         println!("structures: the strong map has all that it acknowledged");
         Ok(())
@@ -230,14 +235,7 @@ impl Show {
 
     /// Nothing was wrong, and no number is lost: all can be had, and no more.
     async fn handles_kept_their_word(&self, eye: &Rc<Eye>) -> Result<(), String> {
-        let holder = Holder {
-            runtime: self.runtime.clone(),
-            names: self.names.clone(),
-            fleet: self.fleet.clone(),
-            patience: PATIENCE,
-            eye: eye.clone(),
-        };
-        holder.clear().await;
+        self.holder(eye).clear().await;
         if let Some(wrong) = eye.wrong() {
             return Err(wrong);
         }
