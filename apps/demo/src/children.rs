@@ -6,7 +6,6 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
 use core::time::Duration;
 
 use fos_messages::rpc::CallError;
@@ -14,6 +13,7 @@ use fos_runtime::{Priority, Runtime};
 use libfos::println;
 use libfos::processes::{Exit, Pid, ProcessError, Processes, SpawnOrder, Target, Whom, signal};
 
+use crate::rounds::Rounds;
 use crate::system::CHILD;
 
 /// Those that run all the while.
@@ -29,11 +29,8 @@ pub(crate) struct Children {
     processes: Processes,
     own: Pid,
     standing: Vec<Pid>,
-    /// Spawned, ended and told of.
-    pub(crate) rounds: Cell<u64>,
-    failure: RefCell<Option<String>>,
-    is_over: Cell<bool>,
-    has_ended: Cell<bool>,
+    /// In each, one is spawned, ends and is told of.
+    pub(crate) rounds: Rounds,
 }
 
 impl Children {
@@ -45,31 +42,21 @@ impl Children {
             let child = processes.spawn(&SpawnOrder::of(CHILD, &["stands"])).await;
             standing.push(child.map_err(|error| format!("{CHILD} is not spawned: {error}"))?.pid);
         }
-        let (rounds, failure, is_over, has_ended) = Default::default();
-        let runtime = runtime.clone();
-        let load =
-            Rc::new(Children { runtime, processes, own, standing, rounds, failure, is_over, has_ended });
+        let (runtime, rounds) = (runtime.clone(), Rounds::default());
+        let load = Rc::new(Children { runtime, processes, own, standing, rounds });
         let working = load.clone();
         load.runtime.spawn(Priority::Normal, async move {
-            while !working.is_over.get() && working.failure.borrow().is_none() {
-                if let Err(reason) = working.round().await {
-                    *working.failure.borrow_mut() = Some(reason);
-                }
-                working.runtime.sleep(ROUND_EVERY).await;
-            }
-            working.has_ended.set(true);
+            working.rounds.go_on(&working.runtime, || ROUND_EVERY, async || working.round().await).await;
         });
         Ok(load)
     }
 
     async fn round(&self) -> Result<(), String> {
-        let status = (self.rounds.get() % 100) as u8;
+        let status = (self.rounds.done() % 100) as u8;
         let order = SpawnOrder::of(CHILD, &["ends", &status.to_string()]);
         let child =
             self.processes.spawn(&order).await.map_err(|error| format!("{CHILD} is not spawned: {error}"))?;
-        self.await_end(child.pid, status).await?;
-        self.rounds.set(self.rounds.get() + 1);
-        Ok(())
+        self.await_end(child.pid, status).await
     }
 
     /// Its end is told as it was, and not again.
@@ -91,18 +78,9 @@ impl Children {
         }
     }
 
-    /// What went wrong.
-    pub(crate) fn failed(&self) -> Result<(), String> {
-        self.failure.borrow().clone().map_or(Ok(()), Err)
-    }
-
     /// Ends the load, and looks who there is: those that stand, and none of the others.
     pub(crate) async fn check(&self) -> Result<(), String> {
-        self.is_over.set(true);
-        while !self.has_ended.get() {
-            self.runtime.sleep(ROUND_EVERY).await;
-        }
-        self.failed()?;
+        self.rounds.end(&self.runtime).await?;
         let all = self.processes.list().await.map_err(|error| format!("nobody lists: {error}"))?;
         let listed: BTreeSet<Pid> =
             all.iter().filter(|one| one.parent == self.own).map(|one| one.pid).collect();
@@ -114,7 +92,7 @@ impl Children {
             killed.map_err(|error| format!("process {pid} is not ended: {error}"))?;
             self.await_end(*pid, KILLED).await?;
         }
-        let rounds = self.rounds.get();
+        let rounds = self.rounds.done();
         println!(
             "fleet: {rounds} processes spawned, every end told once and as it was, and {STANDING} still known"
         );

@@ -19,6 +19,7 @@ use libfos::frames::give_up;
 use libfos::memory::Memory;
 
 use crate::fleet::PATIENCE;
+use crate::rounds::Rounds;
 
 /// Frames that are held, and frames of one round.
 const HELD: u32 = 64;
@@ -34,11 +35,8 @@ pub struct Frames {
     memory: RefCell<Memory>,
     last_tag: Cell<u64>,
     held: RefCell<Vec<Run>>,
-    /// Rounds that were done.
-    pub rounds: Cell<u64>,
-    failure: RefCell<Option<String>>,
-    is_over: Cell<bool>,
-    has_ended: Cell<bool>,
+    /// In each, frames are had, written and given back.
+    pub(crate) rounds: Rounds,
 }
 
 impl Frames {
@@ -52,23 +50,14 @@ impl Frames {
             memory: RefCell::new(memory),
             last_tag: Cell::default(),
             held: RefCell::default(),
-            rounds: Cell::default(),
-            failure: RefCell::default(),
-            is_over: Cell::default(),
-            has_ended: Cell::default(),
+            rounds: Rounds::default(),
         });
         let held = frames.allocate(HELD).await?;
         held.iter().try_for_each(|run| frames.replace(run, 0, pattern(run)))?;
         *frames.held.borrow_mut() = held;
         let load = frames.clone();
         runtime.spawn(Priority::Normal, async move {
-            while !load.is_over.get() && load.failure.borrow().is_none() {
-                if let Err(reason) = load.round().await {
-                    *load.failure.borrow_mut() = Some(reason);
-                }
-                load.runtime.sleep(ROUND_EVERY).await;
-            }
-            load.has_ended.set(true);
+            load.rounds.go_on(&load.runtime, || ROUND_EVERY, async || load.round().await).await;
         });
         Ok(frames)
     }
@@ -77,9 +66,7 @@ impl Frames {
         let runs = self.allocate(WANTED).await?;
         runs.iter().try_for_each(|run| self.replace(run, 0, pattern(run)))?;
         self.give_back(&runs).await?;
-        self.check_held()?;
-        self.rounds.set(self.rounds.get() + 1);
-        Ok(())
+        self.check_held()
     }
 
     fn check_held(&self) -> Result<(), String> {
@@ -120,18 +107,9 @@ impl Frames {
         if freed.iter().all(is_well) { Ok(()) } else { Err(format!("given back: {runs:?}, {freed:?}")) }
     }
 
-    /// What went wrong.
-    pub fn failed(&self) -> Result<(), String> {
-        self.failure.borrow().clone().map_or(Ok(()), Err)
-    }
-
     /// Ends the load, gives back what was held, and waits until the members together keep every frame once.
     pub async fn check(&self) -> Result<(), String> {
-        self.is_over.set(true);
-        while !self.has_ended.get() {
-            self.runtime.sleep(ROUND_EVERY).await;
-        }
-        self.failed()?;
+        self.rounds.end(&self.runtime).await?;
         self.check_held()?;
         let held = self.held.take();
         self.give_back(&held).await?;

@@ -17,8 +17,10 @@ mod children;
 mod client;
 mod fleet;
 mod frames;
+mod members;
 mod names;
 mod repaired;
+mod rounds;
 mod server;
 mod system;
 

@@ -16,6 +16,7 @@ use fos_runtime::{Names, Priority, Runtime};
 use libfos::println;
 
 use crate::fleet::{LOOK_EVERY, PATIENCE};
+use crate::rounds::Rounds;
 
 /// How long it waits after each name; and how long where that goes on for long, since naming is not for many.
 const NAME_EVERY: Duration = Duration::from_millis(10);
@@ -32,9 +33,8 @@ pub(crate) struct NameLoad {
     there: RefCell<VecDeque<String>>,
     removed: RefCell<Vec<String>>,
     is_light: Cell<bool>,
-    failure: RefCell<Option<String>>,
-    is_over: Cell<bool>,
-    has_ended: Cell<bool>,
+    /// In each, a name is made.
+    pub(crate) rounds: Rounds,
 }
 
 impl NameLoad {
@@ -56,23 +56,14 @@ impl NameLoad {
             there: RefCell::default(),
             removed: RefCell::default(),
             is_light: Cell::default(),
-            failure: RefCell::default(),
-            is_over: Cell::default(),
-            has_ended: Cell::default(),
+            rounds: Rounds::default(),
         });
         let working = load.clone();
         runtime.spawn(Priority::Normal, async move {
-            if let Err(reason) = working.work().await {
-                *working.failure.borrow_mut() = Some(reason);
-            }
-            working.has_ended.set(true);
+            let pause = || if working.is_light.get() { NAME_EVERY_LIGHT } else { NAME_EVERY };
+            working.rounds.go_on(&working.runtime, pause, async || working.round().await).await;
         });
         Ok(load)
-    }
-
-    /// How many names were made.
-    pub(crate) fn made(&self) -> usize {
-        self.there.borrow().len() + self.removed.borrow().len()
     }
 
     /// Makes names seldom from now on.
@@ -80,19 +71,10 @@ impl NameLoad {
         self.is_light.set(true);
     }
 
-    async fn work(&self) -> Result<(), String> {
-        for number in 0.. {
-            if self.is_over.get() {
-                break;
-            }
-            self.make(format!("n{number:05}")).await?;
-            if self.there.borrow().len() > KEPT {
-                self.remove_oldest().await?;
-            }
-            let pause = if self.is_light.get() { NAME_EVERY_LIGHT } else { NAME_EVERY };
-            self.runtime.sleep(pause).await;
-        }
-        Ok(())
+    async fn round(&self) -> Result<(), String> {
+        self.make(format!("n{:05}", self.rounds.done())).await?;
+        let is_full = self.there.borrow().len() > KEPT;
+        if is_full { self.remove_oldest().await } else { Ok(()) }
     }
 
     async fn make(&self, name: String) -> Result<(), String> {
@@ -138,7 +120,7 @@ impl NameLoad {
 
     /// Ends the load, and looks at what each member of naming has.
     pub(crate) async fn check(&self, servers: &[Address]) -> Result<(), String> {
-        self.end().await?;
+        self.rounds.end(&self.runtime).await?;
         let (there, removed) = (self.there.take(), self.removed.take());
         for server in servers {
             let listed = list(&self.runtime, *server, &self.below).await;
@@ -153,23 +135,6 @@ impl NameLoad {
         let (made, members) = (there.len() + removed.len(), servers.len());
         println!("fleet: {made} names acknowledged, none lost at {members} members of naming");
         Ok(())
-    }
-
-    async fn end(&self) -> Result<(), String> {
-        self.is_over.set(true);
-        let deadline = self.runtime.port().now().after(PATIENCE);
-        while !self.has_ended.get() {
-            if self.runtime.port().now() > deadline {
-                return Err("waited in vain for the last name to be made".into());
-            }
-            self.runtime.sleep(LOOK_EVERY).await;
-        }
-        self.failed()
-    }
-
-    /// What went wrong.
-    pub(crate) fn failed(&self) -> Result<(), String> {
-        self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 }
 

@@ -8,7 +8,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use fos_abi::Identity;
 use fos_demo::charter::FLEET;
 use fos_demo::show::Show;
 use fos_messages::names::{NAMING, Path};
@@ -24,6 +23,7 @@ use libfos::println;
 
 use crate::fleet::{Demo, LOOK_EVERY, NAMES, NAMING_CORES, PATIENCE};
 use crate::frames::Frames;
+use crate::members::{await_members, members, path};
 use crate::names::NameLoad;
 
 /// The fleets whose servers are ended, in this order.
@@ -45,12 +45,12 @@ struct Load {
 
 impl Load {
     /// Rounds of frames and names so far.
-    fn done(&self) -> (u64, usize) {
-        (self.frames.rounds.get(), self.made.made())
+    fn done(&self) -> (u64, u64) {
+        (self.frames.rounds.done(), self.made.rounds.done())
     }
 
     fn failed(&self) -> Result<(), String> {
-        self.frames.failed().and_then(|()| self.made.failed())
+        self.frames.rounds.failed().and_then(|()| self.made.rounds.failed())
     }
 }
 
@@ -126,8 +126,8 @@ impl Demo {
     async fn check_all(&self, load: &Load) -> Result<(), String> {
         load.show.check().await?;
         load.frames.check().await?;
-        println!("fleet: {} rounds of frames, none lost and none mixed up", load.frames.rounds.get());
-        let naming = self.members(&load.names, &path(NAMING)?).await?;
+        println!("fleet: {} rounds of frames, none lost and none mixed up", load.frames.rounds.done());
+        let naming = members(&load.names, &path(NAMING)?).await?;
         load.made.check(&naming).await?;
         self.check_charges(&load.names).await
     }
@@ -142,17 +142,18 @@ impl Demo {
     async fn start_pages(&self, names: &Rc<Names>) -> Result<(), String> {
         let charter = charter(self.founder.new_key(), MARKS).map_err(|error| error.to_string())?;
         self.founder.found(names, &charter, found, (PROGRAM, NAMING_CORES[1])).await?;
-        self.await_members(names, &charter.name, MARKS.members_min, None).await
+        await_members(&self.founder.runtime, names, &charter.name, MARKS.members_min, None).await
     }
 
     /// Ends each of those that are members of a fleet now.
     async fn end_all(&self, load: &Load, fleet: &Path) -> Result<usize, String> {
-        let members = self.members(&load.names, fleet).await?;
+        let members = members(&load.names, fleet).await?;
         for member in &members {
             let before = load.done();
             let ended = self.founder.root.fence(member.identity.0).await;
             ended.map_err(|error| format!("root does not end a member of {fleet}: {error}"))?;
-            self.await_members(&load.names, fleet, members.len(), Some(member.identity)).await?;
+            let (runtime, names) = (&self.founder.runtime, &load.names);
+            await_members(runtime, names, fleet, members.len(), Some(member.identity)).await?;
             load.show.stretch().await?;
             self.await_stretch(load, before).await?;
             println!("fleet: member {} of {fleet} was ended under load and replaced", member.identity.0);
@@ -160,40 +161,13 @@ impl Demo {
         Ok(members.len())
     }
 
-    async fn members(&self, names: &Names, fleet: &Path) -> Result<Vec<Address>, String> {
-        let members = names.members(fleet).await.map_err(|error| error.to_string())?;
-        Ok(members.iter().map(|entry| entry.address).collect())
-    }
-
-    /// Waits until so many members serve, and not the one that was ended: its name is repaired.
-    async fn await_members(
-        &self,
-        names: &Names,
-        fleet: &Path,
-        count: usize,
-        ended: Option<Identity>,
-    ) -> Result<(), String> {
-        let deadline = self.founder.runtime.port().now().after(PATIENCE);
-        loop {
-            let members = self.members(names, fleet).await.unwrap_or_default();
-            let is_gone = members.iter().all(|member| Some(member.identity) != ended);
-            if is_gone && members.len() >= count {
-                return Ok(());
-            }
-            if self.founder.runtime.port().now() > deadline {
-                return Err(format!("{fleet} has {} members instead of {count}: {members:?}", members.len()));
-            }
-            self.founder.runtime.sleep(LOOK_EVERY).await;
-        }
-    }
-
     /// Waits until the loads of naming and of pages have done something since.
-    async fn await_stretch(&self, load: &Load, (rounds, names): (u64, usize)) -> Result<(), String> {
+    async fn await_stretch(&self, load: &Load, (rounds, names): (u64, u64)) -> Result<(), String> {
         let deadline = self.founder.runtime.port().now().after(PATIENCE);
         loop {
             load.failed()?;
             let (done, made) = load.done();
-            if done >= rounds + STRETCH && made >= names + STRETCH as usize {
+            if done >= rounds + STRETCH && made >= names + STRETCH {
                 return Ok(());
             }
             if self.founder.runtime.port().now() > deadline {
@@ -212,7 +186,7 @@ impl Demo {
             let deadline = self.founder.runtime.port().now().after(PATIENCE);
             loop {
                 let state = watchdog.state(fleet.clone()).await.map_err(|error| error.to_string())?;
-                let members = self.members(names, &all).await?;
+                let members = members(names, &all).await?;
                 if state.members as usize == members.len() {
                     break;
                 }
@@ -229,10 +203,6 @@ impl Demo {
         println!("fleet: the watchdog looks after every member of {} fleets", FLEETS.len());
         Ok(())
     }
-}
-
-fn path(name: &str) -> Result<Path, String> {
-    Path::new(name).map_err(|error| error.to_string())
 }
 
 fn tell(event: Event) {

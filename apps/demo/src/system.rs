@@ -29,6 +29,7 @@ use libfos::{Start, println};
 use crate::children::Children;
 use crate::fleet::{LOOK_EVERY, NAMES, PATIENCE};
 use crate::frames::Frames;
+use crate::members::{await_members, members, path};
 use crate::names::NameLoad;
 
 /// What the image calls the program that is spawned, which may do nothing beyond speaking on the console.
@@ -56,13 +57,13 @@ struct Load {
 
 impl Load {
     fn done(&self) -> [u64; 3] {
-        [self.names.made() as u64, self.frames.rounds.get(), self.children.rounds.get()]
+        [self.names.rounds.done(), self.frames.rounds.done(), self.children.rounds.done()]
     }
 
     fn failed(&self) -> Result<(), String> {
-        self.names.failed()?;
-        self.frames.failed()?;
-        self.children.failed()
+        self.names.rounds.failed()?;
+        self.frames.rounds.failed()?;
+        self.children.rounds.failed()
     }
 }
 
@@ -175,7 +176,7 @@ impl System {
 
     /// Ends each of those that are members of a fleet now.
     async fn end_all(&self, fleet: &Path) -> Result<usize, String> {
-        let members = self.members(fleet).await?;
+        let members = members(&self.names, fleet).await?;
         for member in &members {
             let before = self.load.done();
             self.fence(member.identity, "a server").await?;
@@ -190,26 +191,11 @@ impl System {
         self.root.fence(identity.0).await.map_err(|error| format!("root does not end {who}: {error}"))
     }
 
-    async fn members(&self, fleet: &Path) -> Result<Vec<Address>, String> {
-        let members = self.names.members(fleet).await.map_err(|error| error.to_string())?;
-        Ok(members.iter().map(|entry| entry.address).collect())
-    }
-
     /// Waits until a fleet has as many members as the image wants at least, without the one that was ended.
     async fn await_whole(&self, fleet: &Path, ended: Identity) -> Result<(), String> {
         let policy = self.policies.iter().find(|policy| fleet.as_str() == policy.name);
         let wanted = policy.map_or(1, |policy| policy.members_min as usize);
-        let deadline = self.runtime.port().now().after(PATIENCE);
-        loop {
-            let members = self.members(fleet).await.unwrap_or_default();
-            if members.len() >= wanted && members.iter().all(|member| member.identity != ended) {
-                return Ok(());
-            }
-            if self.runtime.port().now() > deadline {
-                return Err(format!("{fleet} has {} members instead of {wanted}", members.len()));
-            }
-            self.runtime.sleep(LOOK_EVERY).await;
-        }
+        await_members(&self.runtime, &self.names, fleet, wanted, Some(ended)).await
     }
 
     /// Waits until each load has done something since.
@@ -232,12 +218,8 @@ impl System {
     async fn check(&self) -> Result<(), String> {
         self.load.children.check().await?;
         self.load.frames.check().await?;
-        println!("fleet: {} rounds of frames, none lost and none mixed up", self.load.frames.rounds.get());
-        let naming = self.members(&path(NAMING)?).await?;
+        println!("fleet: {} rounds of frames, none lost and none mixed up", self.load.frames.rounds.done());
+        let naming = members(&self.names, &path(NAMING)?).await?;
         self.load.names.check(&naming).await
     }
-}
-
-fn path(name: &str) -> Result<Path, String> {
-    Path::new(name).map_err(|error| error.to_string())
 }
