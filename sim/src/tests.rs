@@ -3,6 +3,7 @@
 
 mod dpool;
 mod fleet;
+mod handles;
 mod hostile;
 mod naming;
 mod pages;
