@@ -10,20 +10,19 @@ use super::numbers::{NumbersClient, NumbersDispatcher, NumbersInterface, Owner, 
 use super::{departing, stocks};
 use crate::faults::Dangers;
 use crate::run::Figure;
-use crate::scenarios::{Course, Scenario, naming_members};
-use crate::world::{Process, World};
-use fos_abi::Identity;
+use crate::scenarios::crew::{self, Cargo, Crew, MEMBERS, Seat, charter};
+use crate::scenarios::{Course, Scenario};
+use crate::world::World;
 use fos_carrier::Switchboard;
 use fos_container::Statistics;
 use fos_dpool::{Policy, Scheme, Service};
-use fos_messages::names::{DirectoryKey, Path};
-use fos_messages::programs::Refusal;
-use fos_messages::rpc::{Address, CallError};
-use fos_runtime::fleet::{self, Charter, Coming, Event, Growth, Marks, Member};
-use fos_runtime::port::Class;
-use fos_runtime::{Names, Priority, Runtime};
+use fos_messages::names::Path;
+use fos_messages::rpc::Address;
+use fos_runtime::Priority;
+use fos_runtime::fleet::{Event, Member};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::rc::{Rc, Weak};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The scenario.
@@ -35,19 +34,9 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     begin,
 };
 
-const KEY: DirectoryKey = DirectoryKey([0x0123_4567, 0x89ab_cdef]);
 const FLEET: &str = "/numbers";
 const CLIENTS: u32 = 2;
-const MEMBERS: usize = 3;
 const NUMBERS: u64 = 200;
-const MARKS: Marks = Marks {
-    grow_above: Duration::from_secs(1),
-    shrink_below: Duration::ZERO,
-    looks: 3,
-    rest: Duration::from_millis(20),
-    members_min: MEMBERS,
-    members_max: MEMBERS + 1,
-};
 /// Numbers that a client takes at once, at most; and messages that a call has, those of the fleet and of the pool included.
 const AT_ONCE: u64 = 8;
 const MESSAGES_PER_CALL: u64 = 6;
@@ -69,22 +58,11 @@ impl Dress {
         Dress { policy: Policy::distributed(Scheme::Estimate), named: Owner::inside };
 }
 
-struct Place {
-    process: Process,
-    pool: OnceCell<Rc<Service<u64>>>,
-    member: OnceCell<Rc<Member>>,
-}
-
 struct Town {
     world: World,
-    naming: Vec<Address>,
-    charter: Charter,
+    crew: Rc<Crew>,
     owner: Rc<Owner>,
-    dress: Dress,
-    places: RefCell<Vec<Rc<Place>>>,
-    is_founded: Cell<bool>,
-    /// Members that came so far as to let clients in.
-    opened: Cell<usize>,
+    parts: Rc<Parts>,
     calls: u64,
     done: Cell<u64>,
     served: Cell<u64>,
@@ -92,10 +70,12 @@ struct Town {
     quiet_since: Cell<u64>,
 }
 
-/// How the fleet gets members.
-struct InTown {
-    town: Weak<Town>,
-    runtime: Runtime,
+/// What members have told.
+#[derive(Default)]
+struct Parts {
+    pools: RefCell<BTreeMap<usize, Rc<Service<u64>>>>,
+    /// Those that came so far as to let clients in.
+    members: RefCell<BTreeMap<usize, Rc<Member>>>,
 }
 
 fn begin(world: &World, messages: u64) -> Box<dyn Course> {
@@ -105,77 +85,84 @@ fn begin(world: &World, messages: u64) -> Box<dyn Course> {
 /// The same with other pools and owners.
 pub(crate) fn begin_with(world: &World, messages: u64, dress: Dress) -> Box<dyn Course> {
     world.knows::<NumbersInterface>();
-    let naming = naming_members::start(world, 1, 0, KEY, |_, _| ());
-    let naming: Vec<Address> = naming.iter().map(|member| member.address(Class::External)).collect();
-    let charter = Charter {
-        name: Path::new(FLEET).expect("a short name"),
-        key: KEY,
-        marks: MARKS,
-        redirect_above: Duration::MAX,
-        drain_within: Duration::from_secs(5),
-    };
+    let owner = Owner::new(world, NUMBERS, dress.named);
+    let parts = Rc::<Parts>::default();
+    let (keeper, kept, policy) = (owner.clone(), parts.clone(), dress.policy);
+    let life = move |seat| be_member(seat, policy, keeper.clone(), kept.clone());
+    let crew = Crew::new(world, CLIENTS, move |seat| Box::pin(life(seat)));
+    crew.found(charter(FLEET));
     let town = Rc::new(Town {
         world: world.clone(),
-        naming,
-        charter,
-        owner: Owner::new(world, NUMBERS, dress.named),
-        dress,
-        places: RefCell::default(),
-        is_founded: Cell::default(),
-        opened: Cell::default(),
+        crew,
+        owner,
+        parts,
         calls: (messages / MESSAGES_PER_CALL / u64::from(CLIENTS)).max(4),
         done: Cell::default(),
         served: Cell::default(),
         clients_left: Cell::new(CLIENTS),
         quiet_since: Cell::default(),
     });
-    let founder = world.start("founder", 0);
-    let (own, runtime) = (town.clone(), founder.runtime.clone());
-    founder.spawn(Priority::Normal, async move {
-        let names = own.names(&runtime, 0);
-        while fleet::found(&names, &own.charter, KEY).await.is_err() {
-            runtime.sleep(LOOK_EVERY).await;
-        }
-        own.start_member();
-        while own.opened.get() < MEMBERS {
-            runtime.sleep(LOOK_EVERY).await;
-        }
-        (0..CLIENTS).for_each(|number| own.start_client(number));
-    });
+    (0..CLIENTS).for_each(|number| town.start_client(number));
     Box::new(Ends(town))
 }
 
+/// A member's pool, and whether it founded the fleet.
+struct Pooled {
+    pool: Rc<Service<u64>>,
+    is_founder: Rc<OnceCell<bool>>,
+}
+
+impl Cargo for Pooled {
+    fn follow(&self, member: &Member, event: Event) {
+        if let Event::Began { members, .. } = event {
+            self.is_founder.get_or_init(|| members == 1);
+        }
+        self.pool.carrier().follow(member, event);
+    }
+
+    fn has_left(&self) -> bool {
+        self.pool.carrier().has_left()
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.pool.carrier().has_stopped()
+    }
+}
+
+async fn be_member(seat: Seat, policy: Policy, owner: Rc<Owner>, parts: Rc<Parts>) {
+    let switchboard = Switchboard::new(&seat.process.runtime);
+    let pool = Service::new(&switchboard, 1, policy, owner.clone());
+    parts.pools.borrow_mut().insert(seat.number, pool.clone());
+    let (runtime, number) = (seat.process.runtime.clone(), seat.number);
+    let server = NumbersDispatcher::new(Rc::new(Server { pool: pool.clone(), owner: owner.clone() }));
+    let is_founder = Rc::<OnceCell<bool>>::default();
+    let cargo = Pooled { pool: pool.clone(), is_founder: is_founder.clone() };
+    let opened = |member: &Rc<Member>| {
+        parts.members.borrow_mut().insert(number, member.clone());
+        if is_founder.get() == Some(&true) {
+            // Nobody else has any: they are the owner's to put in. If this member ends first, they are found.
+            runtime.spawn(Priority::Normal, async move { _ = pool.add(owner.inside()).await });
+        }
+    };
+    // One that was given up may come too late: its process ends like any other's.
+    let _ = crew::live::<NumbersInterface>(seat, charter(FLEET), cargo, server, opened).await;
+}
+
 impl Town {
-    fn names(&self, runtime: &Runtime, core: u16) -> Rc<Names> {
-        Names::new(runtime.clone(), self.naming.clone(), (0, core))
-    }
-
-    fn start_member(self: &Rc<Self>) -> Identity {
-        let number = self.places.borrow().len() as u32;
-        let core = 1 + number % (self.world.cores() - CLIENTS - 1);
-        let process = self.world.start(&format!("member-{number}"), core);
-        let place = Rc::new(Place { process, pool: OnceCell::new(), member: OnceCell::new() });
-        self.places.borrow_mut().push(place.clone());
-        let (identity, town, own) = (place.process.identity, self.clone(), place.clone());
-        place.process.spawn(Priority::Normal, async move {
-            // One that was given up may come too late: its process ends like any other's.
-            let _ = be_member(&town, &own, core as u16).await;
-            own.process.end();
-        });
-        identity
-    }
-
     fn start_client(self: &Rc<Self>, number: u32) {
         let core = self.world.cores() - 1 - number;
         let process = self.world.start(&format!("client-{number}"), core);
         let (town, runtime) = (self.clone(), process.runtime.clone());
         let mut random = self.world.random();
         process.spawn(Priority::Normal, async move {
-            let names = town.names(&runtime, core as u16);
+            let names = town.crew.names(&runtime, core);
+            let fleet = Path::new(FLEET).expect("a short name");
+            while names.members(&fleet).await.map_or(0, |members| members.len()) < MEMBERS {
+                runtime.sleep(LOOK_EVERY).await;
+            }
             let mut held = Vec::new();
             for _ in 0..town.calls {
-                let numbers =
-                    NumbersClient::new(names.at(town.charter.name.clone(), PATIENCE), Address::default());
+                let numbers = NumbersClient::new(names.at(fleet.clone(), PATIENCE), Address::default());
                 let is_answered = if random.below(2) == 0 || held.is_empty() {
                     let taken = numbers.take(1 + random.below(AT_ONCE) as u32).await;
                     taken.map(|taken| held.extend(taken)).is_ok()
@@ -200,86 +187,10 @@ impl Town {
 
     /// Half of the work is done: whoever has been started first and lives leaves.
     fn have_one_leave(&self) {
-        let places = self.places.borrow();
-        let first =
-            places.iter().filter(|place| place.process.is_alive()).find_map(|place| place.member.get());
+        let members = self.parts.members.borrow();
+        let living = self.crew.living();
+        let first = living.iter().find_map(|(number, _)| members.get(number));
         first.into_iter().for_each(Member::leave);
-    }
-
-    fn living(&self) -> Vec<Rc<Place>> {
-        self.places.borrow().iter().filter(|place| place.process.is_alive()).cloned().collect()
-    }
-}
-
-/// Serves until the fleet needs it no more.
-async fn be_member(town: &Rc<Town>, place: &Rc<Place>, core: u16) -> Result<(), String> {
-    let runtime = place.process.runtime.clone();
-    let switchboard = Switchboard::new(&runtime);
-    let pool = Service::new(&switchboard, 1, town.dress.policy, town.owner.clone());
-    let carrier = pool.carrier().clone();
-    let (own, follower) = (place.clone(), carrier.clone());
-    let is_founder = Rc::new(OnceCell::new());
-    let founds = is_founder.clone();
-    let tell = move |event| {
-        if let Event::Began { members, .. } = event {
-            founds.get_or_init(|| members == 1);
-        }
-        if let Some(member) = own.member.get() {
-            follower.follow(member, event);
-        }
-    };
-    let growth = Rc::new(InTown { town: Rc::downgrade(town), runtime: runtime.clone() });
-    let names = town.names(&runtime, core);
-    let member = Member::new(&runtime, &names, town.charter.clone(), (0, core), growth, tell);
-    let member = member.map_err(|error| error.to_string())?;
-    let staying = carrier.clone();
-    member.stay_while(move || !staying.has_left());
-    let _ = place.member.set(member.clone());
-    let _ = place.pool.set(pool.clone());
-    let server = Rc::new(Server { pool: pool.clone(), owner: town.owner.clone() });
-    member.serve::<NumbersInterface>(NumbersDispatcher::new(server));
-    member.enter().await.map_err(|error| error.to_string())?;
-    if is_founder.get() == Some(&true) {
-        // Nobody else has any: they are the owner's to put in.
-        let numbers = town.owner.inside();
-        pool.add(numbers).await.map_err(|_| "the founder does not serve")?;
-        town.is_founded.set(true);
-    }
-    member.open().await.map_err(|error| error.to_string())?;
-    town.opened.set(town.opened.get() + 1);
-    let stopping = carrier.clone();
-    let (sleeper, ending) = (runtime.clone(), place.process.clone());
-    runtime.spawn(Priority::Normal, async move {
-        while !stopping.has_stopped() {
-            sleeper.sleep(LOOK_EVERY).await;
-        }
-        ending.end();
-    });
-    member.last().await;
-    Ok(())
-}
-
-impl Growth for InTown {
-    fn grow(&self, _: Option<u16>, _: Vec<u16>) -> Coming<'_, Result<Identity, CallError<Refusal>>> {
-        let started = self.town.upgrade().map(|town| town.start_member());
-        Box::pin(async move { started.ok_or(CallError::Refused(Refusal::NotStarted)) })
-    }
-
-    fn outlive(&self, started: Identity) -> Coming<'_, ()> {
-        Box::pin(async move {
-            let lives = |town: Rc<Town>| town.living().iter().any(|place| place.process.identity == started);
-            while self.town.upgrade().is_some_and(lives) {
-                self.runtime.sleep(LOOK_EVERY).await;
-            }
-        })
-    }
-
-    fn give_up(&self, started: Identity) -> Coming<'_, ()> {
-        Box::pin(async move {
-            let places = self.town.upgrade().map(|town| town.living()).unwrap_or_default();
-            let found = places.iter().find(|place| place.process.identity == started);
-            found.into_iter().for_each(|place| place.process.end());
-        })
     }
 }
 
@@ -287,27 +198,28 @@ struct Ends(Rc<Town>);
 
 impl Ends {
     fn pools(&self) -> Vec<Rc<Service<u64>>> {
-        self.0.living().iter().filter_map(|place| place.pool.get().cloned()).collect()
+        let pools = self.0.parts.pools.borrow();
+        self.0.crew.living().iter().filter_map(|(number, _)| pools.get(number).cloned()).collect()
     }
 
     /// Nothing is looked for, and nobody is still to be found dead.
     fn is_quiet(&self) -> bool {
         let is_looking = self.pools().iter().any(|pool| pool.carrier().container().is_recovering());
-        let is_stalled = self.0.living().iter().any(|place| !place.process.is_running());
+        let is_stalled = self.0.crew.living().iter().any(|(_, process)| !process.is_running());
         self.0.clients_left.get() == 0 && !is_looking && !is_stalled
     }
 
     /// Nobody is left: also of a fleet whose first member ended before there was another.
     fn is_wiped(&self) -> bool {
-        !self.0.places.borrow().is_empty() && self.0.living().is_empty()
+        self.0.crew.started() > 0 && self.0.crew.living().is_empty()
     }
 }
 
 impl Course for Ends {
     fn dangers(&self) -> Dangers {
-        let processes = (0..MEMBERS as u32 + 3).map(|number| format!("member-{number}")).collect();
-        let cores = (1..self.0.world.cores() - CLIENTS).collect();
-        Dangers { processes, cores, messages: self.0.calls * u64::from(CLIENTS) * MESSAGES_PER_CALL }
+        let processes = (0..MEMBERS + 3).map(|number| format!("member-{number}")).collect();
+        let messages = self.0.calls * u64::from(CLIENTS) * MESSAGES_PER_CALL;
+        Dangers { processes, cores: self.0.crew.cores().collect(), messages }
     }
 
     fn is_over(&self) -> bool {
@@ -331,7 +243,7 @@ impl Course for Ends {
         vec![
             figure("calls", self.0.done.get(), "calls"),
             figure("served", self.0.served.get(), "calls"),
-            figure("started", self.0.places.borrow().len() as u64, "members"),
+            figure("started", self.0.crew.started() as u64, "members"),
             figure("members", self.pools().len() as u64, "members"),
             figure("moved", all.moved, "elements"),
             figure("recovered", all.recovered, "elements"),
