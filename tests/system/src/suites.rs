@@ -100,7 +100,7 @@ pub const SUITES: &[Suite] = &[
         name: "dpool",
         about: "distributed data structures: pool, buddy and sharded map, explored, at random, in fleets; a search on the machine",
         budget: &DPOOL,
-        processor_seconds: 115,
+        processor_seconds: 219,
         run: dpool::run,
     },
     Suite {
