@@ -223,6 +223,7 @@ where
                     }
                 }
                 Effect::Left => self.standing.set(Standing::Left),
+                Effect::Returned => self.standing.set(Standing::Serving),
                 Effect::Stopped => self.stop(),
             }
         }

@@ -117,6 +117,8 @@ pub enum Effect<M, A, Q> {
     Question(Q),
     /// It has left: nothing here is missed when the process ends.
     Left,
+    /// It has left no more: when it had, nobody stayed to whom it could hand on what it still has, and now somebody does.
+    Returned,
     /// It can't go on, or the others went on without it: the process ends.
     Stopped,
 }

@@ -283,6 +283,7 @@ impl<C: Container> World<C> {
             Effect::Answer { ticket, answer } => self.said.push_back((member, Said::Answer(ticket, answer))),
             Effect::Question(question) => self.said.push_back((member, Said::Question(question))),
             Effect::Left => place.has_left = true,
+            Effect::Returned => place.has_left = false,
             Effect::Stopped => {
                 self.said.push_back((member, Said::Stopped));
                 self.end(member);

@@ -61,6 +61,11 @@ impl<K: Key, V: Clone> Map<K, V> {
         self.strong.lost
     }
 
+    /// Shards of a strong map of which this member has all.
+    pub fn whole_shards(&self) -> impl Iterator<Item = u16> {
+        self.strong.replicas.iter().filter(|(_, replica)| replica.is_whole).map(|(shard, _)| *shard)
+    }
+
     /// An epoch begins.
     pub(crate) fn call_roll(&mut self, is_new: bool, effects: &mut Doing<K, V>) {
         let members = &self.members;

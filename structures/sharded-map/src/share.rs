@@ -96,7 +96,7 @@ impl<K: Key, V: Clone> Map<K, V> {
 
     /// Who should have each shard: of those that stay.
     pub(crate) fn place_shards(&mut self) {
-        let gone = matches!(self.standing, Standing::Leaving | Standing::Left);
+        let gone = self.leaves();
         let stays = |member: &Member| !self.leaving.contains(member) && (*member != self.me || !gone);
         let staying: Vec<Member> = self.members.iter().copied().filter(stays).collect();
         let replicas = self.policy.replicas;
@@ -215,6 +215,7 @@ impl<K: Key, V: Clone> Container for Map<K, V> {
         if is_new {
             self.standing = Standing::Member;
         }
+        self.return_to_hand_on(effects);
         self.place_shards();
         self.say_leaving(effects);
         self.requests.begin(self.faults);

@@ -194,7 +194,8 @@ impl Town {
                     }
                 }
                 // Nobody ends or leaves here, and what was added is in.
-                Effect::Answer { .. } | Effect::Question(_) | Effect::Left | Effect::Stopped => {}
+                Effect::Answer { .. } | Effect::Question(_) => {}
+                Effect::Left | Effect::Returned | Effect::Stopped => {}
             }
         }
     }

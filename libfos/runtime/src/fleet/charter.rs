@@ -23,7 +23,8 @@ pub struct Charter {
     /// A member with more wait than this sends clients to one that has less than half of it. [`Duration::MAX`]: never, for
     /// services where it matters which member is asked.
     pub redirect_above: Duration,
-    /// How long a member that leaves may take for the requests that it has.
+    /// How long a member that leaves may take for the requests that it has; and, if it is the last one and has something to hand on,
+    /// how long it waits for another.
     pub drain_within: Duration,
 }
 

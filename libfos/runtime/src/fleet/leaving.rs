@@ -1,9 +1,11 @@
-//! How a member leaves: lets nobody in, sends clients to another, finishes what it has, hands on what others need, is counted out, and ends when nobody
-//! has asked it anything for a while. Nothing that was begun is given up before the charter's time is over.
+//! How a member leaves: lets nobody in, sends clients to another, finishes what it has, hands on what others need, is counted out,
+//! and ends when nobody has asked it anything for a while. Requests that were begun are not given up before the charter's time is
+//! over. What it alone has is not given up at all: who does not take it has ended, and is found to have, or takes it later.
 
 use super::admission::Door;
 use super::charter::Event;
 use super::member::{AGAIN_AFTER, Member};
+use crate::Instant;
 use alloc::rc::Rc;
 use core::time::Duration;
 use fos_messages::fleet::FleetPeersClient;
@@ -29,11 +31,17 @@ impl Member {
         self.spawn(|member| async move {
             let deadline = member.now().after(member.terms.charter.drain_within);
             member.unregister(&member.terms.charter.name).await;
-            let is_busy = || member.admission.meter.requests() > 0 || member.has_errands();
-            while is_busy() && member.now() < deadline {
-                member.runtime.sleep(AGAIN_AFTER).await;
+            let is_busy = || member.admission.meter.requests() > 0 && member.now() < deadline;
+            let mut company_until = None;
+            loop {
+                while is_busy() || member.has_errands() {
+                    member.runtime.sleep(AGAIN_AFTER).await;
+                }
+                match member.counted_out(&mut company_until).await {
+                    true => break,
+                    false => member.runtime.sleep(AGAIN_AFTER).await,
+                }
             }
-            member.be_counted_out().await;
             member.unregister(&member.terms.members).await;
             let is_asked = || {
                 let meter = &member.admission.meter;
@@ -55,27 +63,34 @@ impl Member {
         }
     }
 
-    /// Waits until no other member counts this one in. The last one of all just goes.
-    async fn be_counted_out(self: &Rc<Self>) {
+    /// Whether no other member counts this one in. Who is alone and has something for others waits for one, as long as the charter
+    /// says; then the last one of all just goes.
+    async fn counted_out(self: &Rc<Self>, company_until: &mut Option<Instant>) -> bool {
+        if self.agreement.borrow().is_out() {
+            return true;
+        }
         let me = self.seat.identity();
-        while !self.agreement.borrow().is_out() {
-            let coordinator = self.agreement.borrow().coordinator();
-            let is_alone = self.agreement.borrow().living().len() <= 1;
-            match coordinator {
-                _ if is_alone => return,
-                Some(seat) if seat.identity() == me => {
-                    self.going.borrow_mut().insert(me.0);
-                    self.change_soon();
-                }
-                Some(seat) => {
-                    let coordinator = FleetPeersClient::new(self.within(LEAVE_WITHIN), seat.internal);
-                    if coordinator.leave().await.is_ok() {
-                        return;
-                    }
-                }
-                None => return,
+        let coordinator = self.agreement.borrow().coordinator();
+        let is_alone = self.agreement.borrow().living().len() <= 1;
+        let until = company_until.get_or_insert_with(|| self.now().after(self.terms.charter.drain_within));
+        self.is_closed.set(is_alone && (!self.hands_on() || self.now() >= *until));
+        if !is_alone {
+            *company_until = None;
+        }
+        match coordinator {
+            None => true,
+            // Perhaps somebody comes in: then there is more to hand on.
+            Some(seat) if seat.identity() == me && self.is_changing.get() => false,
+            Some(_) if is_alone => self.is_closed.get(),
+            Some(seat) if seat.identity() == me => {
+                self.going.borrow_mut().insert(me.0);
+                self.change_soon();
+                false
             }
-            self.runtime.sleep(AGAIN_AFTER).await;
+            Some(seat) => {
+                let coordinator = FleetPeersClient::new(self.within(LEAVE_WITHIN), seat.internal);
+                coordinator.leave().await.is_ok()
+            }
         }
     }
 }

@@ -61,6 +61,8 @@ pub struct Member {
     pub(super) lost: Cell<usize>,
     pub(super) moving: Cell<Option<Move>>,
     pub(super) is_over: Cell<bool>,
+    /// It goes, and takes nobody in: what it has is not theirs.
+    pub(super) is_closed: Cell<bool>,
     /// What is to be done before it leaves: each says whether there is still something.
     errands: RefCell<Vec<Errand>>,
     tell: alloc::boxed::Box<dyn Fn(Event)>,
@@ -100,6 +102,7 @@ impl Member {
             lost: Cell::default(),
             moving: Cell::default(),
             is_over: Cell::default(),
+            is_closed: Cell::default(),
             errands: RefCell::default(),
             tell: alloc::boxed::Box::new(tell),
         });
@@ -177,10 +180,15 @@ impl Member {
         self.admission.meter.histogram()
     }
 
-    /// When it leaves, it goes on being a member as long as this is so, at most as long as the charter says: for what it has to
-    /// hand on to the others.
+    /// When it leaves, it goes on being a member as long as this is so, however long that is: for what it has to hand on to the
+    /// others, who may first have to find that one of them has ended.
     pub fn stay_while(&self, is_needed: impl Fn() -> bool + 'static) {
         self.errands.borrow_mut().push(alloc::boxed::Box::new(is_needed));
+    }
+
+    /// Whether it may have something for the others when it leaves.
+    pub(super) fn hands_on(&self) -> bool {
+        !self.errands.borrow().is_empty()
     }
 
     pub(super) fn has_errands(&self) -> bool {

@@ -80,13 +80,19 @@ impl Member {
                 told = Told { figure, at: now };
                 self.report();
             }
-            let coordinates = self.is_coordinator() && self.admission.door() != Door::Leaving;
-            if coordinates && self.roster().is_some() {
+            if self.looks_after_all() && self.roster().is_some() {
                 self.look(&mut regulator, now);
             } else if !self.is_coordinator() {
                 self.lost.set(0);
             }
         }
+    }
+
+    /// Whether it is this member that has the fleet grow and shrink. One that leaves is not, unless nobody else is there to whom it
+    /// could hand on.
+    fn looks_after_all(&self) -> bool {
+        let is_last = || self.hands_on() && !self.is_closed.get() && self.living().len() <= 1;
+        self.is_coordinator() && (self.admission.door() != Door::Leaving || is_last())
     }
 
     fn measure(&self, now: Instant, lag: Duration) {

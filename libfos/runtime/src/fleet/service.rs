@@ -42,6 +42,9 @@ impl Fleet for Outside {
         }
         // It may have come, or others may have ended, meanwhile.
         member.coordinates().map_err(elsewhere)?;
+        if member.is_closed.get() {
+            return Err(Instead::NotNow);
+        }
         if !member.counts_in(context.sender) {
             if !member.has_room_for(context.sender) {
                 return Err(FleetError::Full.into());

@@ -68,7 +68,7 @@ impl<T: Element + 'static> Fleet<T> {
                 Effect::Send { to, message } => self.sent(at, to, message),
                 Effect::Answer { answer, .. } => self.answers.push(answer),
                 Effect::Question(_) => {}
-                Effect::Left | Effect::Stopped => panic!("{at:?} goes on"),
+                Effect::Left | Effect::Returned | Effect::Stopped => panic!("{at:?} goes on"),
             }
         }
     }

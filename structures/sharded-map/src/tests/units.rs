@@ -294,3 +294,15 @@ fn a_shard_that_nobody_has_any_more_is_counted_as_lost() {
     let leads = late.leader_of(0) == Some(ONE);
     assert_eq!(late.lost(), u64::from(leads));
 }
+
+#[test]
+fn who_left_alone_hands_on_to_who_comes_after_all() {
+    let mut share = Map::<u8, u8>::new(ONE, STRONG);
+    share.epoch(Epoch(1), &[ONE], &mut Vec::new());
+    let mut effects = Vec::new();
+    share.leave(&mut effects);
+    assert!(effects.contains(&Effect::Left), "nobody stays");
+    effects.clear();
+    share.epoch(Epoch(2), &[ONE, TWO], &mut effects);
+    assert!(effects.contains(&Effect::Returned) && !effects.contains(&Effect::Left), "{effects:?}");
+}
