@@ -25,6 +25,8 @@ pub struct Member {
     pub random: Random,
     /// A panic ends it, and not the run.
     pub may_panic: bool,
+    /// The plan ended it, or its core.
+    pub was_planned: bool,
     pub account: Account,
 }
 

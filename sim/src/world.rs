@@ -135,6 +135,13 @@ impl Process {
         self.world.0.inner.borrow().members[self.number].account
     }
 
+    /// Whether the plan ended it, or stopped its core: it did not end for a reason of its own.
+    pub fn was_ended_by_plan(&self) -> bool {
+        let inner = self.world.0.inner.borrow();
+        let member = &inner.members[self.number];
+        member.was_planned || inner.cores[member.core as usize].is_stopped
+    }
+
     /// Whether it has not ended; its core may have stopped.
     pub fn is_alive(&self) -> bool {
         self.world.0.inner.borrow().members[self.number].runtime.is_some()
@@ -261,6 +268,7 @@ impl World {
             random,
             may_panic: false,
             account: Account::default(),
+            was_planned: false,
         });
         inner.record(What::Began { process: name, core });
         inner.wake(number);

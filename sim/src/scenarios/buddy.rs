@@ -244,16 +244,11 @@ impl Town {
         self.crew.living().iter().filter_map(|(number, _)| blocks.get(number).cloned()).collect()
     }
 
-    /// Nobody is left: also of a fleet whose first member ended before there was another.
-    fn is_wiped(&self) -> bool {
-        self.crew.started() > 0 && self.crew.living().is_empty()
-    }
-
-    /// Nothing is looked for, and nobody is still to be found dead.
+    /// Nothing is looked for, and nobody is still to be found dead, or to come in.
     fn is_quiet(&self) -> bool {
         let is_looking = self.blocks().iter().any(|blocks| blocks.carrier().container().is_recovering());
         let is_stalled = self.crew.living().iter().any(|(_, process)| !process.is_running());
-        self.clients_left.get() == 0 && !is_looking && !is_stalled
+        self.clients_left.get() == 0 && !is_looking && !is_stalled && !self.crew.awaits_joiner()
     }
 }
 
@@ -270,12 +265,12 @@ impl Course for Ends {
         if !self.0.is_quiet() {
             self.0.quiet_since.set(self.0.world.now());
         }
-        self.0.is_wiped() || self.0.world.now() - self.0.quiet_since.get() > REST
+        self.0.crew.is_wiped() || self.0.world.now() - self.0.quiet_since.get() > REST
     }
 
     fn end(&self) -> Result<(), String> {
-        if self.0.is_wiped() {
-            return Ok(());
+        if self.0.crew.is_wiped() {
+            return self.0.crew.judge_wipe();
         }
         let all = self.0.blocks();
         let containers: Vec<_> = all.iter().map(|blocks| blocks.carrier().container()).collect();

@@ -1,6 +1,7 @@
 //! A fleet for scenarios whose members are all alike: naming has the first core, members the next, others the last ones. Members are
 //! processes named `member-0` and so on; whoever the fleet wants more of is started on the next core, in turn.
 
+use super::fates::{self, Fate, Why};
 use super::naming_members;
 use crate::world::{Process, World};
 use fos_abi::Identity;
@@ -31,6 +32,8 @@ pub struct Seat {
     pub core: u16,
     /// Its number, from 0.
     pub number: usize,
+    /// Why it ends.
+    pub fate: Fate,
 }
 
 type Life = Box<dyn Fn(Seat) -> Coming<'static, ()>>;
@@ -43,6 +46,7 @@ pub struct Crew {
     others: u32,
     life: Life,
     members: RefCell<Vec<Process>>,
+    fates: RefCell<Vec<Fate>>,
 }
 
 impl Crew {
@@ -50,8 +54,9 @@ impl Crew {
     pub fn new(world: &World, others: u32, life: impl Fn(Seat) -> Coming<'static, ()> + 'static) -> Rc<Crew> {
         let naming = naming_members::start(world, 1, 0, KEY, |_, _| ());
         let naming = naming.iter().map(|member| member.address(Class::External)).collect();
-        let (world, life, members) = (world.clone(), Box::new(life), RefCell::default());
-        Rc::new(Crew { world, naming, others, life, members })
+        let (world, life, members, fates) =
+            (world.clone(), Box::new(life), Default::default(), Default::default());
+        Rc::new(Crew { world, naming, others, life, members, fates })
     }
 
     /// A process's way to naming.
@@ -77,6 +82,21 @@ impl Crew {
         1..self.world.cores() - self.others
     }
 
+    /// Whoever was started, by their numbers.
+    pub fn all(&self) -> Vec<Process> {
+        self.members.borrow().clone()
+    }
+
+    /// Whether a member was ended, by the plan or for the good of all.
+    pub fn was_ended(&self, number: usize) -> bool {
+        self.fates.borrow()[number].was_ended()
+    }
+
+    /// How many members were ended so.
+    pub fn ended(&self) -> usize {
+        self.fates.borrow().iter().filter(|fate| fate.was_ended()).count()
+    }
+
     /// How many were started.
     pub fn started(&self) -> usize {
         self.members.borrow().len()
@@ -88,6 +108,28 @@ impl Crew {
         members.iter().cloned().enumerate().filter(|(_, process)| process.is_alive()).collect()
     }
 
+    /// Nobody is left: also of a fleet whose first member ended before there was another.
+    pub fn is_wiped(&self) -> bool {
+        self.started() > 0 && self.living().is_empty()
+    }
+
+    /// Nobody runs any more who belonged to the fleet: what it knew is gone, whoever founds it again.
+    pub fn is_forgotten(&self) -> bool {
+        let fates = self.fates.borrow();
+        let mut belonged = fates.iter().filter_map(Fate::belonged).peekable();
+        belonged.peek().is_some() && !belonged.any(|runs| runs)
+    }
+
+    /// Somebody may come in yet: until then it is not said what the fleet has.
+    pub fn awaits_joiner(&self) -> bool {
+        self.fates.borrow().iter().any(Fate::is_joining)
+    }
+
+    /// Whether nobody is left because the plan ended all of them.
+    pub fn judge_wipe(&self) -> Result<(), String> {
+        fates::judge_wipe(&*self.fates.borrow())
+    }
+
     fn start(self: &Rc<Self>) -> Identity {
         let number = self.members.borrow().len();
         let cores = self.cores();
@@ -96,10 +138,14 @@ impl Crew {
         self.members.borrow_mut().push(process.clone());
         let growth = Rc::new(ByCrew { crew: Rc::downgrade(self), runtime: process.runtime.clone() });
         let names = self.names(&process.runtime, core);
-        let life = (self.life)(Seat { process: process.clone(), names, growth, core: core as u16, number });
-        let own = process.clone();
+        let fate = Fate::of(&process);
+        self.fates.borrow_mut().push(fate.clone());
+        let (ending, core) = (fate.clone(), core as u16);
+        let life = (self.life)(Seat { process: process.clone(), names, growth, core, number, fate });
+        let (own, world) = (process.clone(), self.world.clone());
         process.spawn(Priority::Normal, async move {
             life.await;
+            ending.flaw().into_iter().for_each(|flaw| world.broken(flaw));
             own.end();
         });
         process.identity
@@ -135,7 +181,11 @@ impl Growth for ByCrew {
 
     fn give_up(&self, started: Identity) -> Coming<'_, ()> {
         Box::pin(async move {
-            self.find(started).into_iter().for_each(|process| process.end());
+            let Some(crew) = self.crew.upgrade() else { return };
+            for (number, process) in crew.living().into_iter().filter(|(_, one)| one.identity == started) {
+                crew.fates.borrow()[number].is(Why::Excused);
+                process.end();
+            }
         })
     }
 }
@@ -162,6 +212,8 @@ pub trait Cargo {
     fn follow(&self, member: &Member, event: Event);
     fn has_left(&self) -> bool;
     fn has_stopped(&self) -> bool;
+    /// Why its member ends.
+    fn why(&self) -> Why;
 }
 
 impl<C: Container + 'static> Cargo for Rc<Carrier<C>>
@@ -179,6 +231,10 @@ where
     fn has_stopped(&self) -> bool {
         Carrier::has_stopped(self)
     }
+
+    fn why(&self) -> Why {
+        fates::why_of(self)
+    }
 }
 
 impl<A: Cargo, B: Cargo> Cargo for (A, B) {
@@ -194,6 +250,10 @@ impl<A: Cargo, B: Cargo> Cargo for (A, B) {
     fn has_stopped(&self) -> bool {
         self.0.has_stopped() || self.1.has_stopped()
     }
+
+    fn why(&self) -> Why {
+        if self.0.why() == Why::Stopped { Why::Stopped } else { self.1.why() }
+    }
 }
 
 /// A member's life: it serves clients until the fleet needs it no more, or has gone on without it. `opened` is told when it lets
@@ -205,11 +265,15 @@ pub async fn live<I: Interface + 'static>(
     service: Rc<dyn Serve>,
     opened: impl FnOnce(&Rc<Member>),
 ) -> Result<(), String> {
-    let Seat { process, names, growth, core, .. } = seat;
+    let Seat { process, names, growth, core, fate, .. } = seat;
     let (runtime, cargo) = (process.runtime, Rc::new(cargo));
     let place: Rc<OnceCell<Rc<Member>>> = Rc::default();
     let (own, follower) = (place.clone(), cargo.clone());
+    let begun = fate.clone();
     let tell = move |event| {
+        if let Event::Began { .. } = event {
+            begun.began();
+        }
         if let Some(member) = own.get() {
             follower.follow(member, event);
         }
@@ -223,6 +287,7 @@ pub async fn live<I: Interface + 'static>(
     member.enter().await.map_err(|error| error.to_string())?;
     member.open().await.map_err(|error| error.to_string())?;
     opened(&member);
+    fate.is(Why::Unknown);
     let (leaver, is_over) = (member, Rc::new(OnceCell::new()));
     let over = is_over.clone();
     runtime.spawn(Priority::Normal, async move {
@@ -232,5 +297,6 @@ pub async fn live<I: Interface + 'static>(
     while is_over.get().is_none() && !cargo.has_stopped() {
         runtime.sleep(LOOK_EVERY).await;
     }
+    fate.is(cargo.why());
     Ok(())
 }

@@ -5,7 +5,9 @@
 //! behind one that was given back nothing; of two who give one back one is told so; and when all are given back and all has come to
 //! rest, each number is with one member, unless at some time no member lived.
 
+use super::copies::Copies;
 use super::crew::{self, Cargo, Crew, MEMBERS, Seat, charter};
+use super::fates::{self, Why};
 use super::{Course, Scenario};
 use crate::faults::Dangers;
 use crate::run::Figure;
@@ -48,6 +50,7 @@ struct Town {
     world: World,
     crew: Rc<Crew>,
     parts: Rc<Parts>,
+    copies: Copies,
     eye: Rc<Eye>,
     calls: u64,
     clients_left: Cell<u32>,
@@ -74,6 +77,11 @@ impl Cargo for Rc<Handles<u64>> {
     fn has_stopped(&self) -> bool {
         Handles::has_stopped(self)
     }
+
+    fn why(&self) -> Why {
+        let why = fates::why_of(self.lending().pool().carrier());
+        if self.is_spent() { Why::Spent } else { why }
+    }
 }
 
 fn begin(world: &World, messages: u64) -> Box<dyn Course> {
@@ -91,6 +99,7 @@ pub(crate) fn begin_with(world: &World, messages: u64, (clients, terms): (u32, T
         world: world.clone(),
         crew,
         parts,
+        copies: Copies::default(),
         eye: Rc::default(),
         calls: (messages / MESSAGES_PER_CALL / u64::from(clients)).max(4),
         clients_left: Cell::new(clients),
@@ -160,17 +169,34 @@ impl Town {
         self.crew.living().iter().filter_map(|(number, _)| handles.get(number).cloned()).collect()
     }
 
-    /// Nobody is left: also of a fleet whose first member ended before there was another.
-    fn is_wiped(&self) -> bool {
-        self.crew.started() > 0 && self.crew.living().is_empty()
+    /// Nobody is left, or only who was to come in.
+    fn is_gone(&self) -> bool {
+        self.crew.is_wiped() || self.crew.is_forgotten()
     }
 
-    /// Nothing is looked for, and nobody is still to be found dead.
+    /// Several ended, and with them all that had something: generations are known to members alone.
+    fn has_lost(&self) -> bool {
+        self.lost() > 0 && self.crew.ended() > 1
+    }
+
+    fn lost(&self) -> u64 {
+        self.handles().iter().map(|handles| handles.lost()).sum()
+    }
+
+    /// Whoever had the last copy of a part of the register was ended.
+    fn look_at_copies(&self) {
+        let handles = self.parts.handles.borrow();
+        let copies = |handles: &Rc<Handles<u64>>| (handles.parts(), handles.leaves());
+        self.copies.look(&self.crew, |number| handles.get(&number).map(copies).unwrap_or_default());
+    }
+
+    /// Nothing is looked for, and nobody is still to be found dead, or to come in.
     fn is_quiet(&self) -> bool {
         let is_looking =
             |handles: &Rc<Handles<u64>>| handles.lending().pool().carrier().container().is_recovering();
         let is_stalled = self.crew.living().iter().any(|(_, process)| !process.is_running());
-        self.is_cleared.get() && !is_stalled && !self.handles().iter().any(is_looking)
+        let is_settled = !is_stalled && !self.crew.awaits_joiner();
+        self.is_cleared.get() && is_settled && !self.handles().iter().any(is_looking)
     }
 
     /// Each number is with one member, or on its way from one to another.
@@ -199,18 +225,22 @@ impl Course for Ends {
     }
 
     fn is_over(&self) -> bool {
+        self.0.look_at_copies();
         if !self.0.is_quiet() {
             self.0.quiet_since.set(self.0.world.now());
         }
-        self.0.is_wiped()
+        self.0.is_gone()
+            || self.0.has_lost()
             || self.0.eye.wrong().is_some()
             || self.0.world.now() - self.0.quiet_since.get() > REST
     }
 
     fn end(&self) -> Result<(), String> {
+        self.0.copies.judge(self.0.lost())?;
         match self.0.eye.wrong() {
             Some(wrong) => Err(wrong),
-            None if self.0.is_wiped() => Ok(()),
+            None if self.0.has_lost() => Ok(()),
+            None if self.0.is_gone() => self.0.crew.judge_wipe(),
             None => self.0.check(),
         }
     }

@@ -5,9 +5,11 @@ use crate::run::Figure;
 use crate::world::World;
 
 mod buddy;
+mod copies;
 mod crew;
 pub mod dpool;
 mod echo;
+mod fates;
 mod fleet;
 pub(crate) mod handles;
 mod hostile;

@@ -5,6 +5,7 @@
 //! found alone, unless at some time no member lived.
 
 use super::crew::{Crew, KEY, Seat};
+use super::fates::{Fate, Why};
 use super::{Course, Scenario};
 use crate::faults::Dangers;
 use crate::run::Figure;
@@ -115,18 +116,23 @@ async fn have_one_moved(runtime: Runtime, names: Rc<Names>, core: u16) {
 }
 
 fn be_member(seat: Seat, seen: &Rc<Seen>, world: &World) -> Coming<'static, ()> {
-    let Seat { process, names, growth, core, .. } = seat;
+    let Seat { process, names, growth, core, fate, .. } = seat;
     let (own, seen, world) = (process.clone(), seen.clone(), world.clone());
-    let hear = Rc::new(move |heard| hear(&own, &seen, &world, heard));
+    let ending = fate.clone();
+    let hear = Rc::new(move |heard| hear((&own, &fate), &seen, &world, heard));
     let process =
         member::Process { runtime: process.runtime, names, growth, core, key: KEY, rest: REST, hear };
     // One that was given up may come too late: its process ends like any other's.
-    Box::pin(async move { _ = member::run(process).await })
+    Box::pin(async move {
+        if member::run(process).await.is_ok() {
+            ending.has_run_out();
+        }
+    })
 }
 
-fn hear(who: &Process, seen: &Seen, world: &World, heard: Heard) {
+fn hear((who, fate): (&Process, &Fate), seen: &Seen, world: &World, heard: Heard) {
     match heard {
-        Heard::Opened => {}
+        Heard::Opened => fate.is(Why::Unknown),
         Heard::Takes(beginning) => {
             let before = seen.has.borrow_mut().insert(beginning, who.clone());
             let is_member = |before: &Process| before.is_running() && seen.epoch(before) >= seen.epoch(who);
@@ -142,7 +148,11 @@ fn hear(who: &Process, seen: &Seen, world: &World, heard: Heard) {
         Heard::Fleet(Event::Began { epoch, .. }) => {
             seen.epochs.borrow_mut().insert(who.identity.0, epoch);
         }
-        Heard::Stopped => _ = seen.epochs.borrow_mut().remove(&who.identity.0),
+        Heard::Stopped => {
+            seen.epochs.borrow_mut().remove(&who.identity.0);
+            fate.is(Why::Excused);
+        }
+        Heard::Fleet(Event::Leaves) => fate.is(Why::Excused),
         Heard::Fleet(_) => {}
     }
 }
@@ -153,13 +163,6 @@ impl Seen {
     }
 }
 
-impl Run {
-    /// Nobody is left: also of a fleet whose first member ended before there was another.
-    fn is_wiped(&self) -> bool {
-        self.crew.started() > 0 && self.crew.living().is_empty()
-    }
-}
-
 impl Course for Run {
     fn dangers(&self) -> Dangers {
         let processes = (0..MEMBERS + 3).map(|number| format!("member-{number}")).collect();
@@ -167,13 +170,13 @@ impl Course for Run {
     }
 
     fn is_over(&self) -> bool {
-        self.is_wiped() || self.seen.outcome.borrow().is_some()
+        self.crew.is_wiped() || self.seen.outcome.borrow().is_some()
     }
 
     fn end(&self) -> Result<(), String> {
         match &*self.seen.outcome.borrow() {
             Some(outcome) => outcome.clone(),
-            None => Ok(()),
+            None => self.crew.judge_wipe(),
         }
     }
 

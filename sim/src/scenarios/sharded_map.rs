@@ -4,6 +4,7 @@
 //! What must hold: a read of the strong map sees the client's last acknowledged write, or one that was not answered, unless at some
 //! time no member had a shard; and when nothing is written any more, all members say the same of each key of the eventual one.
 
+use super::copies::Copies;
 use super::crew::{self, Crew, MEMBERS, Seat, charter};
 use super::{Course, Scenario};
 use crate::Random;
@@ -39,8 +40,9 @@ const KEYS: u32 = 12;
 const MESSAGES_PER_CALL: u64 = 10;
 const PATIENCE: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// Until then, when nothing is written any more, all members must say the same.
-const AGREE_WITHIN: Duration = Duration::from_secs(15);
+/// Until then, when nothing is written any more, all members must say the same. Who leaves says nothing: until then, two cores that
+/// stop may each have to be found dead.
+const AGREE_WITHIN: Duration = Duration::from_secs(30);
 const POLICY: Policy = Policy { shards: 8, ..Policy::new(Consistency::Strong) };
 
 type Map = Rc<Service<u32, u64>>;
@@ -111,7 +113,8 @@ struct Town {
     done: Cell<u64>,
     served: Cell<u64>,
     clients_left: Cell<u32>,
-    has_lost: Cell<bool>,
+    lost: Cell<u64>,
+    copies: Copies,
     outcome: RefCell<Option<Result<(), String>>>,
 }
 
@@ -135,7 +138,8 @@ fn begin(world: &World, messages: u64) -> Box<dyn Course> {
         done: Cell::default(),
         served: Cell::default(),
         clients_left: Cell::new(CLIENTS),
-        has_lost: Cell::default(),
+        lost: Cell::default(),
+        copies: Copies::default(),
         outcome: RefCell::default(),
     });
     (0..CLIENTS).for_each(|number| town.start_client(number));
@@ -179,14 +183,19 @@ impl Town {
         first.into_iter().for_each(Member::leave);
     }
 
+    /// Whoever had the last copy of a shard of the strong map was ended.
+    fn look_at_copies(&self) {
+        let maps = self.parts.maps.borrow();
+        let copies = |(strong, _): &(Map, Map)| {
+            let map = strong.carrier().container();
+            (map.whole_shards().collect(), map.leaves())
+        };
+        self.copies.look(&self.crew, |number| maps.get(&number).map(copies).unwrap_or_default());
+    }
+
     fn maps(&self) -> Vec<(Map, Map)> {
         let maps = self.parts.maps.borrow();
         self.crew.living().iter().filter_map(|(number, _)| maps.get(number).cloned()).collect()
-    }
-
-    /// Nobody is left: also of a fleet whose first member ended before there was another.
-    fn is_wiped(&self) -> bool {
-        self.crew.started() > 0 && self.crew.living().is_empty()
     }
 }
 
@@ -259,7 +268,7 @@ impl Client {
         let mut known = self.known.borrow_mut();
         let known = known.entry(key).or_default();
         let is_right = known.acknowledged == found || known.unanswered.contains(&found);
-        if is_strong && !is_right && !self.town.has_lost.get() {
+        if is_strong && !is_right && self.town.lost.get() == 0 {
             let last = known.acknowledged;
             self.town.world.broken(format!("key {key} has {found:?}, and {last:?} was acknowledged last"));
         }
@@ -314,15 +323,17 @@ impl Course for Run {
     }
 
     fn is_over(&self) -> bool {
-        let lost = self.0.maps().iter().any(|(strong, _)| strong.carrier().container().lost() > 0);
-        self.0.has_lost.set(self.0.has_lost.get() || lost);
-        self.0.is_wiped() || self.0.outcome.borrow().is_some()
+        let lost = self.0.maps().iter().map(|(strong, _)| strong.carrier().container().lost()).sum();
+        self.0.lost.set(self.0.lost.get().max(lost));
+        self.0.look_at_copies();
+        self.0.crew.is_wiped() || self.0.outcome.borrow().is_some()
     }
 
     fn end(&self) -> Result<(), String> {
-        if self.0.is_wiped() {
-            return Ok(());
+        if self.0.crew.is_wiped() {
+            return self.0.crew.judge_wipe();
         }
+        self.0.copies.judge(self.0.lost.get())?;
         self.0.outcome.borrow().clone().unwrap_or_else(|| Err("the clients are not over".to_owned()))
     }
 
@@ -338,7 +349,7 @@ impl Course for Run {
             figure("served", town.served.get(), "calls"),
             figure("started", town.crew.started() as u64, "members"),
             figure("moved", all.moved, "entries"),
-            figure("lost", u64::from(town.has_lost.get()), "runs"),
+            figure("lost", town.lost.get(), "shards"),
         ]
     }
 }

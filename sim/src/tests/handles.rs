@@ -52,6 +52,17 @@ fn calls_do_not_pile_up_while_a_core_stands_still() {
     assert!(well(&report).steps < 1_000_000, "{report:#?}");
 }
 
+/// Whoever leaves last hands on to who is started in place of those that have ended: it may be alone for a while, or find late that the
+/// one to whom it hands on stands still.
+#[test]
+fn the_last_one_to_leave_takes_nothing_along() {
+    let killed = ["kill member-1 at message 2023", "kill member-0 at message 1366"];
+    let stopped = ["stop core 3 at message 2011", "stop core 2 at message 1441"];
+    for (seed, faults) in [(991_838_982, killed), (991_839_086, stopped)] {
+        well(&with_faults(handles(seed), &faults).run(None));
+    }
+}
+
 #[test]
 fn any_member_may_end_at_many_points() {
     let setup = handles(1);

@@ -25,7 +25,10 @@ impl Inner {
         self.came_about[number] = true;
         self.record(What::Fault { fault: &text });
         match mishap {
-            Mishap::Kill { .. } => self.kill(process),
+            Mishap::Kill { .. } => {
+                self.members[process].was_planned = true;
+                self.kill(process);
+            }
             Mishap::Fill { class, nanoseconds, .. } => {
                 let id = self.members[process].addresses[class as usize].key.mailbox.0;
                 if let Some(mailbox) = self.mailboxes.get_mut(&id) {

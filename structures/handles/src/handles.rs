@@ -150,6 +150,21 @@ impl<V: Value> Handles<V> {
         Ok(self.register.survey().await?.0)
     }
 
+    /// Parts of the register that this member began anew, empty: all that had them ended at once. Handles in them come again.
+    pub fn lost(&self) -> u64 {
+        self.register.map().carrier().container().lost()
+    }
+
+    /// Parts of the register of which this member has all, by their numbers.
+    pub fn parts(&self) -> Vec<u16> {
+        self.register.map().carrier().container().whole_shards().collect()
+    }
+
+    /// Whether it hands on what it has, or has.
+    pub fn leaves(&self) -> bool {
+        self.is_leaving.get()
+    }
+
     /// The pool of numbers.
     pub fn lending(&self) -> &Rc<Lending<u32>> {
         &self.lending
@@ -207,6 +222,11 @@ impl<V: Value> Handles<V> {
     pub fn has_stopped(&self) -> bool {
         let map = self.register.map().carrier().has_stopped();
         self.is_spent.get() || map || self.lending.pool().carrier().has_stopped()
+    }
+
+    /// Whether it ends lest something is not looked for: to the others it is one that was ended.
+    pub fn is_spent(&self) -> bool {
+        self.is_spent.get()
     }
 
     async fn put_in(&self, mut numbers: Vec<u32>) -> Result<(), HandleError> {

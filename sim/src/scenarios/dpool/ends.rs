@@ -11,6 +11,7 @@ use super::{departing, stocks};
 use crate::faults::Dangers;
 use crate::run::Figure;
 use crate::scenarios::crew::{self, Cargo, Crew, MEMBERS, Seat, charter};
+use crate::scenarios::fates::Why;
 use crate::scenarios::{Course, Scenario};
 use crate::world::World;
 use fos_carrier::Switchboard;
@@ -127,6 +128,10 @@ impl Cargo for Pooled {
     fn has_stopped(&self) -> bool {
         self.pool.carrier().has_stopped()
     }
+
+    fn why(&self) -> Why {
+        self.pool.carrier().why()
+    }
 }
 
 async fn be_member(seat: Seat, policy: Policy, owner: Rc<Owner>, parts: Rc<Parts>) {
@@ -202,16 +207,12 @@ impl Ends {
         self.0.crew.living().iter().filter_map(|(number, _)| pools.get(number).cloned()).collect()
     }
 
-    /// Nothing is looked for, and nobody is still to be found dead.
+    /// Nothing is looked for, and nobody is still to be found dead, or to come in: whoever founds the fleet again has the owner's
+    /// numbers put in.
     fn is_quiet(&self) -> bool {
         let is_looking = self.pools().iter().any(|pool| pool.carrier().container().is_recovering());
         let is_stalled = self.0.crew.living().iter().any(|(_, process)| !process.is_running());
-        self.0.clients_left.get() == 0 && !is_looking && !is_stalled
-    }
-
-    /// Nobody is left: also of a fleet whose first member ended before there was another.
-    fn is_wiped(&self) -> bool {
-        self.0.crew.started() > 0 && self.0.crew.living().is_empty()
+        self.0.clients_left.get() == 0 && !is_looking && !is_stalled && !self.0.crew.awaits_joiner()
     }
 }
 
@@ -226,12 +227,12 @@ impl Course for Ends {
         if !self.is_quiet() {
             self.0.quiet_since.set(self.0.world.now());
         }
-        self.is_wiped() || self.0.world.now() - self.0.quiet_since.get() > REST
+        self.0.crew.is_wiped() || self.0.world.now() - self.0.quiet_since.get() > REST
     }
 
     fn end(&self) -> Result<(), String> {
-        if self.is_wiped() {
-            return Ok(());
+        if self.0.crew.is_wiped() {
+            return self.0.crew.judge_wipe();
         }
         let pools = self.pools();
         self.0.owner.check_moving(&stocks(&pools), &departing(&pools))
